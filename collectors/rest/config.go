@@ -1,0 +1,94 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config holds what an operator may set of the HTTP manners; they are the same for all platforms.
+type Config struct {
+	// Contact is where a platform's administrator reaches the operator: a mail address or a web address. It is part
+	// of the User-Agent.
+	Contact string `env:"CONTACT"`
+	// AttemptTimeout bounds one attempt, its whole body included.
+	AttemptTimeout time.Duration `env:"ATTEMPT_TIMEOUT, default=30s"`
+	// Attempts bounds how often one call is tried in all.
+	Attempts int `env:"ATTEMPTS, default=5"`
+	// MaxWait bounds each wait inside a call: for a budget, a quota's reset or a Retry-After. What would take longer
+	// fails, with RetryAfter.
+	MaxWait time.Duration `env:"MAX_WAIT, default=2m"`
+	// TotalTimeout bounds a call with all its attempts and waits.
+	TotalTimeout time.Duration `env:"TOTAL_TIMEOUT, default=5m"`
+	// MaxBody bounds an answer's body, unpacked, in bytes.
+	MaxBody int64 `env:"MAX_BODY, default=8388608"`
+	// MaxInFlight bounds the attempts under way at once, per platform; with MaxBody it bounds memory.
+	MaxInFlight int `env:"MAX_IN_FLIGHT, default=16"`
+	// CircuitFailures is how many attempts in a row must fail, by network or server, to open a host's circuit.
+	CircuitFailures int `env:"CIRCUIT_FAILURES, default=10"`
+	// CircuitOpen is how long an open circuit refuses calls before it lets one through.
+	CircuitOpen time.Duration `env:"CIRCUIT_OPEN, default=1m"`
+}
+
+// Default returns the configuration that an empty environment gives.
+func Default() Config {
+	return Config{
+		AttemptTimeout: 30 * time.Second, Attempts: 5, MaxWait: 2 * time.Minute, TotalTimeout: 5 * time.Minute,
+		MaxBody: defaultMaxBody, MaxInFlight: 16, CircuitFailures: 10, CircuitOpen: time.Minute,
+	}
+}
+
+// Validate reports every setting that cannot work.
+func (c Config) Validate() error {
+	var errs []error
+	for name, d := range map[string]time.Duration{
+		"ATTEMPT_TIMEOUT": c.AttemptTimeout, "MAX_WAIT": c.MaxWait, "TOTAL_TIMEOUT": c.TotalTimeout,
+		"CIRCUIT_OPEN": c.CircuitOpen,
+	} {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("%s is %s: set a duration above 0, such as 30s", name, d))
+		}
+	}
+	for name, n := range map[string]int64{
+		"ATTEMPTS": int64(c.Attempts), "MAX_BODY": c.MaxBody, "MAX_IN_FLIGHT": int64(c.MaxInFlight),
+		"CIRCUIT_FAILURES": int64(c.CircuitFailures),
+	} {
+		if n <= 0 {
+			errs = append(errs, fmt.Errorf("%s is %d: set a number above 0", name, n))
+		}
+	}
+	if !plainHeader(c.Contact) {
+		errs = append(errs, errors.New("CONTACT holds characters that no header may bear: write a mail or web address"))
+	}
+	return errors.Join(errs...)
+}
+
+// Deps are what a client is given; zero values do nothing or stand for the usual.
+type Deps struct {
+	Version string            // of jauge, for the User-Agent
+	Base    http.RoundTripper // the network; nil for a transport of its own
+	Metrics *Metrics          // nil for none
+	Log     *slog.Logger      // nil for none
+}
+
+func plainHeader(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// UserAgent writes the honest name under which jauge calls: version and contact.
+func UserAgent(version, contact string) string {
+	if version == "" {
+		version = "dev"
+	}
+	if contact == "" {
+		return "jauge/" + version
+	}
+	return "jauge/" + version + " (" + contact + ")"
+}
