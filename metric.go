@@ -107,6 +107,7 @@ type Field struct {
 	Metric Metric   // the metric that this wire name alone bears
 	Into   []Metric // sums that it also enters: reposts and quotes enter shares
 	Kind   Kind     // what the number is on the wire
+	Varies bool     // not every server of the platform offers it (by version or software)
 }
 
 // Mapping is all that the pipeline must know of a platform.
