@@ -26,6 +26,9 @@ type Config struct {
 	MaxBody int64 `env:"MAX_BODY, default=8388608"`
 	// MaxInFlight bounds the attempts under way at once, per platform; with MaxBody it bounds memory.
 	MaxInFlight int `env:"MAX_IN_FLIGHT, default=16"`
+	// LimitFactor multiplies every platform's own limit: below 1 where others share the address, above 1 before a
+	// gateway or a test server that may be asked more.
+	LimitFactor float64 `env:"LIMIT_FACTOR, default=1"`
 	// CircuitFailures is how many attempts in a row must fail, by network or server, to open a host's circuit.
 	CircuitFailures int `env:"CIRCUIT_FAILURES, default=10"`
 	// CircuitOpen is how long an open circuit refuses calls before it lets one through.
@@ -36,28 +39,37 @@ type Config struct {
 func Default() Config {
 	return Config{
 		AttemptTimeout: 30 * time.Second, Attempts: 5, MaxWait: 2 * time.Minute, TotalTimeout: 5 * time.Minute,
-		MaxBody: defaultMaxBody, MaxInFlight: 16, CircuitFailures: 10, CircuitOpen: time.Minute,
+		MaxBody: defaultMaxBody, MaxInFlight: 16, LimitFactor: 1, CircuitFailures: 10, CircuitOpen: time.Minute,
 	}
 }
 
 // Validate reports every setting that cannot work.
 func (c Config) Validate() error {
 	var errs []error
-	for name, d := range map[string]time.Duration{
-		"ATTEMPT_TIMEOUT": c.AttemptTimeout, "MAX_WAIT": c.MaxWait, "TOTAL_TIMEOUT": c.TotalTimeout,
-		"CIRCUIT_OPEN": c.CircuitOpen,
+	for _, d := range []struct {
+		name string
+		time.Duration
+	}{
+		{"ATTEMPT_TIMEOUT", c.AttemptTimeout}, {"MAX_WAIT", c.MaxWait}, {"TOTAL_TIMEOUT", c.TotalTimeout},
+		{"CIRCUIT_OPEN", c.CircuitOpen},
 	} {
-		if d <= 0 {
-			errs = append(errs, fmt.Errorf("%s is %s: set a duration above 0, such as 30s", name, d))
+		if d.Duration <= 0 {
+			errs = append(errs, fmt.Errorf("%s is %s: set a duration above 0, such as 30s", d.name, d.Duration))
 		}
 	}
-	for name, n := range map[string]int64{
-		"ATTEMPTS": int64(c.Attempts), "MAX_BODY": c.MaxBody, "MAX_IN_FLIGHT": int64(c.MaxInFlight),
-		"CIRCUIT_FAILURES": int64(c.CircuitFailures),
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"ATTEMPTS", int64(c.Attempts)}, {"MAX_BODY", c.MaxBody}, {"MAX_IN_FLIGHT", int64(c.MaxInFlight)},
+		{"CIRCUIT_FAILURES", int64(c.CircuitFailures)},
 	} {
-		if n <= 0 {
-			errs = append(errs, fmt.Errorf("%s is %d: set a number above 0", name, n))
+		if n.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s is %d: set a number above 0", n.name, n.value))
 		}
+	}
+	if !(c.LimitFactor > 0) || c.LimitFactor > 1e6 {
+		errs = append(errs, fmt.Errorf("LIMIT_FACTOR is %v: set a number above 0, 1 for the platform's own limit", c.LimitFactor))
 	}
 	if !plainHeader(c.Contact) {
 		errs = append(errs, errors.New("CONTACT holds characters that no header may bear: write a mail or web address"))
