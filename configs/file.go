@@ -1,0 +1,364 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/robfig/cron/v3"
+	"go.yaml.in/yaml/v3"
+
+	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors"
+)
+
+// File is what the YAML file says.
+type File struct {
+	Brands    []Brand
+	KPIs      []KPI
+	Weights   map[jauge.Platform]map[jauge.Metric]float64 // of weighted_engagement_rate; absent: the defaults
+	Basis     map[jauge.Platform]jauge.Metric             // of weighted_engagement_rate; absent: the platform's own
+	Schedules map[jauge.Platform]Schedule
+}
+
+// Brand is a brand with its accounts.
+type Brand struct {
+	Name       string
+	Competitor bool
+	Accounts   []Account
+	Line       int
+}
+
+// Account is an account as the operator wrote it.
+type Account struct {
+	Platform   jauge.Platform
+	Handle     string
+	Brand      string
+	Competitor bool
+	Line       int
+}
+
+// KPI is an entry of the catalogue that the operator added, changed or switched off.
+type KPI struct {
+	jauge.KPI
+	Line int
+}
+
+// Schedule says when a platform is read; zero values stand for the defaults.
+type Schedule struct {
+	Refresh string        // cron spec
+	Depth   time.Duration // how far back the first reading lists posts
+	Ladder  []Rung        // youngest first
+}
+
+// Rung says how often posts up to an age are read again.
+type Rung struct {
+	YoungerThan time.Duration
+	Every       time.Duration
+}
+
+// Accounts lists the accounts of all brands.
+func (f *File) Accounts() []Account {
+	var out []Account
+	for _, b := range f.Brands {
+		out = append(out, b.Accounts...)
+	}
+	return out
+}
+
+// fileReader reads the file's parts.
+type fileReader struct {
+	reader
+
+	platforms map[jauge.Platform]collectors.Platform
+	names     []string // of platforms
+	file      File
+	brands    map[string]int    // lower-case name -> line
+	seen      map[string]seenAt // platform and handle, as compared
+}
+
+type seenAt struct {
+	brand string
+	line  int
+}
+
+// ReadFile reads the YAML file's text. What it could read stands in File, every mistake in Mistakes.
+func ReadFile(path string, b []byte, platforms []collectors.Platform, check func(File, KPI) error) (File, Mistakes) {
+	r := &fileReader{
+		reader:    reader{path: path},
+		platforms: map[jauge.Platform]collectors.Platform{},
+		brands:    map[string]int{},
+		seen:      map[string]seenAt{},
+		file: File{
+			Weights:   map[jauge.Platform]map[jauge.Metric]float64{},
+			Basis:     map[jauge.Platform]jauge.Metric{},
+			Schedules: map[jauge.Platform]Schedule{},
+		},
+	}
+	for _, p := range platforms {
+		r.platforms[p.Name] = p
+		r.names = append(r.names, string(p.Name))
+	}
+	if root := r.parse(b); root != nil {
+		r.root(root)
+	}
+	if len(r.mistakes) == 0 && len(r.file.Accounts()) == 0 {
+		r.mistake(1, "lists no account: write at least one brand with one account, as in configs/example.yaml")
+	}
+	for _, k := range r.file.KPIs {
+		if check == nil || k.Off || k.Formula == "" {
+			continue
+		}
+		if err := check(r.file, k); err != nil {
+			r.mistake(k.Line, "KPI %s: %v", k.Name, err)
+		}
+	}
+	return r.file, r.mistakes.sorted()
+}
+
+func (r *fileReader) root(n *yaml.Node) {
+	r.keys(n, "the file", []string{"brands", "kpis", "weights", "basis", "schedules"}, map[string]func(*yaml.Node){
+		"brands":    func(n *yaml.Node) { r.items(n, "brands", r.brand) },
+		"kpis":      func(n *yaml.Node) { r.each(n, "kpis", r.kpi) },
+		"weights":   func(n *yaml.Node) { r.each(n, "weights", r.weights) },
+		"basis":     func(n *yaml.Node) { r.each(n, "basis", r.basis) },
+		"schedules": func(n *yaml.Node) { r.each(n, "schedules", r.schedule) },
+	})
+}
+
+func (r *fileReader) brand(n *yaml.Node) {
+	b := Brand{Line: n.Line}
+	var accounts *yaml.Node
+	named := false
+	r.keys(n, "a brand", []string{"name", "competitor", "accounts"}, map[string]func(*yaml.Node){
+		"name":       func(n *yaml.Node) { named, b.Name = true, r.brandName(n) },
+		"competitor": func(n *yaml.Node) { b.Competitor = r.flag(n, "competitor") },
+		"accounts":   func(n *yaml.Node) { accounts = n },
+	})
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	if !named {
+		r.mistake(n.Line, "a brand has no name: add name: followed by the brand's name")
+	}
+	if accounts != nil {
+		r.items(accounts, "accounts", func(n *yaml.Node) { r.account(n, &b) })
+	}
+	r.file.Brands = append(r.file.Brands, b)
+}
+
+const longestName = 100 // runes of a brand's name, which is a tag of every row
+
+func (r *fileReader) brandName(n *yaml.Node) string {
+	name := r.text(n, "the brand's name")
+	lower := strings.ToLower(name)
+	switch {
+	case name == "":
+	case lower == jauge.All:
+		r.mistake(n.Line, "a brand may not be named %q, which stands for all accounts: choose another name", name)
+	case utf8.RuneCountInString(name) > longestName:
+		r.mistake(n.Line, "the brand's name is longer than %d letters: shorten it", longestName)
+	case strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }):
+		r.mistake(n.Line, "the brand's name %q holds characters that cannot be printed: remove them", name)
+	case r.brands[lower] > 0:
+		r.mistake(n.Line, "brand %q is already listed in line %d: put the accounts together under one", name, r.brands[lower])
+	default:
+		r.brands[lower] = n.Line
+	}
+	return name
+}
+
+func (r *fileReader) account(n *yaml.Node, b *Brand) {
+	a := Account{Brand: b.Name, Competitor: b.Competitor, Line: n.Line}
+	var platform, handle *yaml.Node
+	r.keys(n, "an account", []string{"platform", "handle"}, map[string]func(*yaml.Node){
+		"platform": func(n *yaml.Node) { platform, a.Platform = n, r.platform(n) },
+		"handle":   func(n *yaml.Node) { handle, a.Handle = n, r.text(n, "the handle") },
+	})
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	if platform == nil {
+		r.mistake(n.Line, "an account has no platform: add platform: with one of %s", strings.Join(r.names, ", "))
+	}
+	if handle == nil {
+		r.mistake(n.Line, "an account has no handle: add handle: followed by the account's handle")
+	}
+	if a.Platform == "" || a.Handle == "" {
+		return
+	}
+	if check := r.platforms[a.Platform].CheckHandle; check != nil {
+		if err := check(a.Handle); err != nil {
+			r.mistake(handle.Line, "%v", err)
+			return
+		}
+	}
+	key := string(a.Platform) + " " + strings.ToLower(strings.TrimPrefix(a.Handle, "@"))
+	if was, ok := r.seen[key]; ok {
+		r.mistake(n.Line, "%s", again(a, was))
+		return
+	}
+	r.seen[key] = seenAt{b.Name, n.Line}
+	b.Accounts = append(b.Accounts, a)
+}
+
+func again(a Account, was seenAt) string {
+	if was.brand == a.Brand {
+		return fmt.Sprintf("%s account %s is already listed in line %d: keep one", a.Platform, a.Handle, was.line)
+	}
+	return fmt.Sprintf("%s account %s is already listed under brand %q in line %d: an account belongs to one brand",
+		a.Platform, a.Handle, was.brand, was.line)
+}
+
+// platform reads the name of a platform, "" where there is none of that name.
+func (r *fileReader) platform(n *yaml.Node) jauge.Platform {
+	name := r.text(n, "the platform")
+	if name == "" {
+		return ""
+	}
+	if _, ok := r.platforms[jauge.Platform(name)]; !ok {
+		r.mistake(n.Line, "unknown platform %q: %s", name, didYouMean(name, r.names))
+		return ""
+	}
+	return jauge.Platform(name)
+}
+
+func (r *fileReader) kpi(key, n *yaml.Node) {
+	k := KPI{Line: key.Line}
+	k.Name = key.Value
+	if !isName(k.Name) {
+		r.mistake(key.Line, "%q is no name of a KPI: use lower-case letters, digits and _, a letter first", k.Name)
+	}
+	text := func(to *string, what string) func(*yaml.Node) {
+		return func(n *yaml.Node) { *to = r.text(n, what) }
+	}
+	r.keys(n, "a KPI", []string{"formula", "english", "french", "phase", "off"}, map[string]func(*yaml.Node){
+		"formula": func(n *yaml.Node) { k.Formula, k.Line = r.text(n, "the formula"), n.Line },
+		"english": text(&k.English, "the English label"),
+		"french":  text(&k.French, "the French label"),
+		"phase":   text(&k.Phase, "the phase"),
+		"off":     func(n *yaml.Node) { k.Off = r.flag(n, "off") },
+	})
+	if k.Off && k.Formula != "" {
+		r.mistake(key.Line, "KPI %s is switched off and has a formula: keep one", k.Name)
+	}
+	r.file.KPIs = append(r.file.KPIs, k)
+}
+
+func isName(s string) bool {
+	for i, c := range s {
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || (c != '_' && (c < '0' || c > '9'))) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (r *fileReader) weights(key, n *yaml.Node) {
+	p := r.platform(key)
+	weights := map[jauge.Metric]float64{}
+	r.each(n, "weights", func(key, n *yaml.Node) {
+		m, ok := r.metric(key, interactions())
+		if w := r.number(n, "a weight"); ok {
+			if !(w >= 0 && w <= maxWeight) {
+				r.mistake(n.Line, "weight %s is out of range: use a number from 0 to %d", n.Value, maxWeight)
+			}
+			weights[m] = w
+		}
+	})
+	if p != "" {
+		r.file.Weights[p] = weights
+	}
+}
+
+const maxWeight = 1000
+
+func interactions() []jauge.Metric {
+	return []jauge.Metric{jauge.Likes, jauge.Comments, jauge.Shares, jauge.Saves, jauge.Clicks}
+}
+
+func bases() []jauge.Metric {
+	return []jauge.Metric{jauge.Followers, jauge.Reach, jauge.Impressions, "views"}
+}
+
+// metric reads a metric's name, which must be one of those allowed.
+func (r *fileReader) metric(n *yaml.Node, allowed []jauge.Metric) (jauge.Metric, bool) {
+	name := r.text(n, "the metric")
+	if slices.Contains(allowed, jauge.Metric(name)) {
+		return jauge.Metric(name), true
+	}
+	if name != "" {
+		names := make([]string, len(allowed))
+		for i, m := range allowed {
+			names[i] = string(m)
+		}
+		r.mistake(n.Line, "metric %q cannot stand here: %s", name, didYouMean(name, names))
+	}
+	return "", false
+}
+
+func (r *fileReader) basis(key, n *yaml.Node) {
+	p := r.platform(key)
+	if m, ok := r.metric(n, bases()); ok && p != "" {
+		r.file.Basis[p] = m
+	}
+}
+
+func (r *fileReader) schedule(key, n *yaml.Node) {
+	p := r.platform(key)
+	var s Schedule
+	r.keys(n, "a schedule", []string{"refresh", "depth", "ladder"}, map[string]func(*yaml.Node){
+		"refresh": func(n *yaml.Node) { s.Refresh = r.cron(n) },
+		"depth":   func(n *yaml.Node) { s.Depth = r.duration(n, "depth") },
+		"ladder":  func(n *yaml.Node) { s.Ladder = r.ladder(n) },
+	})
+	if p != "" {
+		r.file.Schedules[p] = s
+	}
+}
+
+func (r *fileReader) cron(n *yaml.Node) string {
+	spec := r.text(n, "refresh")
+	if spec == "" {
+		return ""
+	}
+	if err := checkCron(spec); err != nil {
+		r.mistake(n.Line, `%q is no cron spec: write it as "@every 15m", "@hourly" or "*/15 * * * *" (minute, hour, day, month, weekday)`, spec)
+		return ""
+	}
+	return spec
+}
+
+// checkCron refuses what the scheduler could not read. The library panics on a time zone with nothing behind it.
+func checkCron(spec string) error {
+	if strings.Contains(spec, "TZ=") && !strings.Contains(spec, " ") {
+		return fmt.Errorf("time zone without a spec")
+	}
+	_, err := cron.ParseStandard(spec)
+	return err
+}
+
+func (r *fileReader) ladder(n *yaml.Node) []Rung {
+	var out []Rung
+	r.items(n, "ladder", func(n *yaml.Node) {
+		var g Rung
+		r.keys(n, "a rung", []string{"younger_than", "every"}, map[string]func(*yaml.Node){
+			"younger_than": func(n *yaml.Node) { g.YoungerThan = r.duration(n, "younger_than") },
+			"every":        func(n *yaml.Node) { g.Every = r.duration(n, "every") },
+		})
+		switch {
+		case n.Kind != yaml.MappingNode:
+			return
+		case len(n.Content) < 4: //nolint:mnd // two keys with their values
+			r.mistake(n.Line, "a rung needs younger_than and every, such as {younger_than: 1d, every: 1h}")
+		case len(out) > 0 && g.YoungerThan <= out[len(out)-1].YoungerThan && g.YoungerThan > 0:
+			r.mistake(n.Line, "the rungs must rise: younger_than must be above that of the rung before")
+		}
+		out = append(out, g)
+	})
+	return out
+}
