@@ -6,11 +6,8 @@ import (
 	"time"
 
 	"jauge.dev/jauge"
-	"jauge.dev/jauge/pipeline"
 	"jauge.dev/jauge/storage/storagetest"
 )
-
-var _ pipeline.Store = (*storagetest.Mem)(nil)
 
 func kpi(at int64, value float64) jauge.Record {
 	s := jauge.SchemaOf(jauge.SocialKPI)
@@ -64,4 +61,8 @@ func TestMemKeepsItsOwnCopies(t *testing.T) {
 	if v, _ := got[0].Float("value"); v != 1 || got[0].Tags[0] != "acme" {
 		t.Errorf("the stored row changed with the caller's: %v", got[0])
 	}
+}
+
+func TestMemKeepsTheContract(t *testing.T) {
+	storagetest.Run(t, func(*testing.T) storagetest.Store { return storagetest.NewMem() })
 }
