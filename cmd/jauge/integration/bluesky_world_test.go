@@ -1,0 +1,484 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// bluesky is a real Bluesky network: accounts act through a PDS, and the AppView shows what came of it.
+type bluesky struct {
+	t        *testing.T
+	pds, app string
+	rand     *rand.Rand
+	actors   []*actor
+	posts    []*skeet
+	image    any // an uploaded picture
+}
+
+// actor is an account of the network.
+type actor struct {
+	did, handle, jwt string
+	follows          map[*actor]string // whom it follows, with the URI of the record
+}
+
+// skeet is a post of the network, with everything that happened to it.
+type skeet struct {
+	uri, cid         string
+	author           *actor
+	format, language string
+	published        time.Time
+	root, parent     *skeet
+	quoted           *skeet
+	likes, reposts   map[*actor]string // who, with the URI of the record
+	bookmarks        map[*actor]bool
+	deleted          bool
+}
+
+// onePixel is a PNG of one pixel.
+const onePixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+// blueskyNetwork reaches the network that the environment names.
+func blueskyNetwork(t *testing.T, seed uint64) *bluesky {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(needEnv(t, "JAUGE_TEST_ATPROTO_DIR"), "ready.json"))
+	if err != nil {
+		t.Fatalf("the Bluesky network is not up (make testbed): %v", err)
+	}
+	var ready struct{ PDS, Bsky string }
+	if err := json.Unmarshal(b, &ready); err != nil {
+		t.Fatal(err)
+	}
+	return &bluesky{t: t, pds: ready.PDS, app: ready.Bsky, rand: rand.New(rand.NewPCG(seed, seed))}
+}
+
+// call does one XRPC call; into may be nil.
+func (n *bluesky) call(base, method, nsid, jwt, contentType string, q url.Values, body io.Reader, into any) error {
+	address := base + "/xrpc/" + nsid
+	if len(q) > 0 {
+		address += "?" + q.Encode()
+	}
+	req, err := http.NewRequestWithContext(n.t.Context(), method, address, body)
+	if err != nil {
+		return err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if jwt != "" {
+		req.Header.Set("Authorization", jwt)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: HTTP %d: %s", nsid, res.StatusCode, text)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
+// do does a procedure at the PDS that has to succeed.
+func (n *bluesky) do(a *actor, nsid string, body, into any) {
+	n.t.Helper()
+	b, err := json.Marshal(body)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	jwt := ""
+	if a != nil {
+		jwt = "Bearer " + a.jwt
+	}
+	if err := n.call(n.pds, http.MethodPost, nsid, jwt, "application/json", nil, bytes.NewReader(b), into); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+type object = map[string]any
+
+// join makes an account. Names are made unique, since the network outlives a test.
+func (n *bluesky) join(name string) *actor {
+	n.t.Helper()
+	handle := fmt.Sprintf("%s-%x.test", name, time.Now().UnixNano()&0xffffffff)
+	return n.joinAs(handle)
+}
+
+func (n *bluesky) joinAs(handle string) *actor {
+	n.t.Helper()
+	var made struct{ DID, AccessJwt string }
+	n.do(nil, "com.atproto.server.createAccount", object{"handle": handle, "email": handle + "@test.invalid", "password": "pw-" + handle}, &made)
+	a := &actor{did: made.DID, handle: handle, jwt: made.AccessJwt, follows: map[*actor]string{}}
+	n.actors = append(n.actors, a)
+	return a
+}
+
+type ref struct {
+	URI string `json:"uri"`
+	CID string `json:"cid"`
+}
+
+func (p *skeet) ref() ref { return ref{p.uri, p.cid} }
+
+// record writes a record and returns where it is.
+func (n *bluesky) record(a *actor, collection string, record object) ref {
+	n.t.Helper()
+	record["$type"] = collection
+	if record["createdAt"] == nil {
+		record["createdAt"] = instant(time.Now())
+	}
+	var made ref
+	n.do(a, "com.atproto.repo.createRecord", object{"repo": a.did, "collection": collection, "record": record}, &made)
+	return made
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func (n *bluesky) remove(a *actor, uri string) {
+	n.t.Helper()
+	parts := strings.Split(uri, "/")
+	n.do(a, "com.atproto.repo.deleteRecord", object{"repo": a.did, "collection": parts[3], "rkey": parts[4]}, nil)
+}
+
+// write makes a post of some format; at is its createdAt.
+func (n *bluesky) write(a *actor, format string, at time.Time, about *skeet) *skeet {
+	n.t.Helper()
+	at = at.Truncate(time.Millisecond)
+	p := &skeet{author: a, format: format, published: at.UTC(), likes: map[*actor]string{}, reposts: map[*actor]string{}, bookmarks: map[*actor]bool{}}
+	p.language = []string{"en", "fr", ""}[n.rand.IntN(3)]
+	record := object{"text": fmt.Sprintf("a %s, number %d: «ça va?» 🌦", format, len(n.posts)), "createdAt": instant(at)}
+	if p.language != "" {
+		record["langs"] = []string{p.language}
+	}
+	switch format {
+	case "reply":
+		p.parent, p.root = about, about
+		if about.root != nil {
+			p.root = about.root
+		}
+		record["reply"] = object{"root": p.root.ref(), "parent": about.ref()}
+	case "quote":
+		p.quoted = about
+		record["embed"] = object{"$type": "app.bsky.embed.record", "record": about.ref()}
+	case "link":
+		record["embed"] = object{"$type": "app.bsky.embed.external", "external": object{"uri": "https://example.test/a", "title": "A", "description": "a page"}}
+	case "image", "carousel":
+		images := []object{{"alt": "a dot", "image": n.picture(a)}}
+		if format == "carousel" {
+			images = append(images, object{"alt": "another dot", "image": n.picture(a)})
+		}
+		record["embed"] = object{"$type": "app.bsky.embed.images", "images": images}
+	}
+	made := n.record(a, "app.bsky.feed.post", record)
+	p.uri, p.cid = made.URI, made.CID
+	n.posts = append(n.posts, p)
+	return p
+}
+
+// picture uploads the picture for an account; a PDS keeps blobs per account.
+func (n *bluesky) picture(a *actor) any {
+	n.t.Helper()
+	png, err := base64.StdEncoding.DecodeString(onePixel)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var made struct{ Blob any }
+	if err := n.call(n.pds, http.MethodPost, "com.atproto.repo.uploadBlob", "Bearer "+a.jwt, "image/png", nil, bytes.NewReader(png), &made); err != nil {
+		n.t.Fatal(err)
+	}
+	return made.Blob
+}
+
+func (n *bluesky) like(a *actor, p *skeet) {
+	n.t.Helper()
+	if p.likes[a] == "" {
+		p.likes[a] = n.record(a, "app.bsky.feed.like", object{"subject": p.ref()}).URI
+	}
+}
+
+func (n *bluesky) repost(a *actor, p *skeet) {
+	n.t.Helper()
+	if p.reposts[a] == "" {
+		p.reposts[a] = n.record(a, "app.bsky.feed.repost", object{"subject": p.ref()}).URI
+	}
+}
+
+func (n *bluesky) bookmark(a *actor, p *skeet) {
+	n.t.Helper()
+	if !p.bookmarks[a] {
+		n.do(a, "app.bsky.bookmark.createBookmark", p.ref(), nil)
+		p.bookmarks[a] = true
+	}
+}
+
+func (n *bluesky) follow(a, whom *actor) {
+	n.t.Helper()
+	if a != whom && a.follows[whom] == "" {
+		a.follows[whom] = n.record(a, "app.bsky.graph.follow", object{"subject": whom.did}).URI
+	}
+}
+
+func (n *bluesky) unfollow(a, whom *actor) {
+	n.t.Helper()
+	n.remove(a, a.follows[whom])
+	delete(a.follows, whom)
+}
+
+// unlike takes back some like, repost or bookmark of the post; it tells whether there was one.
+func (n *bluesky) undo(p *skeet) bool {
+	n.t.Helper()
+	for _, a := range n.actors {
+		switch {
+		case p.likes[a] != "":
+			n.remove(a, p.likes[a])
+			delete(p.likes, a)
+		case p.reposts[a] != "":
+			n.remove(a, p.reposts[a])
+			delete(p.reposts, a)
+		case p.bookmarks[a]:
+			n.do(a, "app.bsky.bookmark.deleteBookmark", object{"uri": p.uri}, nil)
+			delete(p.bookmarks, a)
+		default:
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// withdraw deletes a post.
+func (n *bluesky) withdraw(p *skeet) {
+	n.t.Helper()
+	n.remove(p.author, p.uri)
+	p.deleted = true
+}
+
+// someone and some pick at random.
+func (n *bluesky) someone() *actor { return n.actors[n.rand.IntN(len(n.actors))] }
+
+func (n *bluesky) some(of ...*actor) *skeet {
+	var live []*skeet
+	for _, p := range n.posts {
+		if !p.deleted && (len(of) == 0 || slices.Contains(of, p.author)) {
+			live = append(live, p)
+		}
+	}
+	return live[n.rand.IntN(len(live))]
+}
+
+// live lets accounts act at random; the tracked ones write most of the posts.
+func (n *bluesky) live(actions int, tracked ...*actor) {
+	n.t.Helper()
+	formats := []string{"text", "text", "link", "image", "carousel"}
+	for range actions {
+		author := tracked[n.rand.IntN(len(tracked))]
+		switch n.rand.IntN(12) {
+		case 0:
+			n.write(author, formats[n.rand.IntN(len(formats))], time.Now(), nil)
+		case 1:
+			n.write(author, "quote", time.Now(), n.some())
+		case 2, 3:
+			n.write(n.someone(), "reply", time.Now(), n.some())
+		case 4:
+			n.write(n.someone(), "quote", time.Now(), n.some(tracked...))
+		case 5:
+			n.follow(n.someone(), n.someone())
+		case 6, 7:
+			n.repost(n.someone(), n.some())
+		case 8:
+			n.bookmark(n.someone(), n.some(tracked...))
+		default:
+			n.like(n.someone(), n.some(tracked...))
+		}
+	}
+}
+
+// counters are the numbers that the network must show of a post.
+func (n *bluesky) counters(p *skeet) map[string]float64 {
+	c := map[string]float64{
+		"likes": float64(len(p.likes)), "reposts": float64(len(p.reposts)), "saves": float64(len(p.bookmarks)), "comments": 0, "quotes": 0,
+	}
+	for _, other := range n.posts {
+		if other.deleted {
+			continue
+		}
+		if other.parent == p {
+			c["comments"]++
+		}
+		if other.quoted == p {
+			c["quotes"]++
+		}
+	}
+	c["shares"] = c["reposts"] + c["quotes"]
+	return c
+}
+
+func (n *bluesky) truth() ([]account, []post) {
+	var accounts []account
+	for _, a := range n.actors {
+		one := account{id: a.did, handle: a.handle, following: float64(len(a.follows))}
+		for _, other := range n.actors {
+			if other.follows[a] != "" {
+				one.followers++
+			}
+		}
+		for _, p := range n.posts {
+			if p.author == a && !p.deleted {
+				one.posts++
+			}
+		}
+		accounts = append(accounts, one)
+	}
+	var posts []post
+	for _, p := range n.posts {
+		one := post{
+			id: p.uri, account: p.author.did, format: p.format, language: p.language, published: p.published,
+			counters: n.counters(p), state: "live", permalinkEnd: "/post/" + p.uri[strings.LastIndex(p.uri, "/")+1:],
+		}
+		if p.deleted {
+			one.state = "deleted"
+		}
+		posts = append(posts, one)
+	}
+	return accounts, posts
+}
+
+// settle waits until the AppView shows the truth: it indexes what the PDS took a moment later.
+func (n *bluesky) settle(t *testing.T) {
+	t.Helper()
+	poll(t, time.Minute, "the AppView to show the truth", func() (bool, string) {
+		diff := n.behind()
+		return diff == "", diff
+	})
+}
+
+// behind says what the AppView shows other than it is.
+func (n *bluesky) behind() string {
+	accounts, posts := n.truth()
+	want, got := map[string]any{}, map[string]any{}
+	for chunk := range slices.Chunk(accounts, 25) {
+		q := url.Values{}
+		for _, a := range chunk {
+			want[a.id] = a
+			q.Add("actors", a.id)
+		}
+		var answer struct {
+			Profiles []struct {
+				DID, Handle                              string
+				FollowersCount, FollowsCount, PostsCount float64
+			}
+		}
+		if err := n.call(n.app, http.MethodGet, "app.bsky.actor.getProfiles", "", "", q, nil, &answer); err != nil {
+			return err.Error()
+		}
+		for _, p := range answer.Profiles {
+			got[p.DID] = account{p.DID, p.Handle, p.FollowersCount, p.FollowsCount, p.PostsCount}
+		}
+	}
+	for chunk := range slices.Chunk(posts, 25) {
+		q := url.Values{}
+		for _, p := range chunk {
+			if p.state == "live" {
+				want[p.id] = p.counters
+			}
+			q.Add("uris", p.id)
+		}
+		var answer struct {
+			Posts []struct {
+				URI                                                           string
+				LikeCount, RepostCount, ReplyCount, QuoteCount, BookmarkCount float64
+			}
+		}
+		if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", q, nil, &answer); err != nil {
+			return err.Error()
+		}
+		for _, p := range answer.Posts {
+			got[p.URI] = map[string]float64{
+				"likes": p.LikeCount, "reposts": p.RepostCount, "comments": p.ReplyCount, "quotes": p.QuoteCount, "saves": p.BookmarkCount,
+				"shares": p.RepostCount + p.QuoteCount,
+			}
+		}
+	}
+	return cmp.Diff(want, got, cmp.AllowUnexported(account{}))
+}
+
+// indexedAt is when the AppView says that it saw the post.
+func (n *bluesky) indexedAt(t *testing.T, p *skeet) time.Time {
+	t.Helper()
+	var answer struct{ Posts []struct{ IndexedAt time.Time } }
+	if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", url.Values{"uris": {p.uri}}, nil, &answer); err != nil || len(answer.Posts) != 1 {
+		t.Fatalf("getPosts: %v, %d posts", err, len(answer.Posts))
+	}
+	return answer.Posts[0].IndexedAt.UTC()
+}
+
+// admin is the administrator of a network that is made for tests.
+const admin = "admin:admin-pass"
+
+// takedown suspends an account, or lets it back.
+func (n *bluesky) takedown(a *actor, applied bool) {
+	n.t.Helper()
+	n.moderate(n.pds, object{"$type": "com.atproto.admin.defs#repoRef", "did": a.did}, applied)
+}
+
+func (n *bluesky) moderate(at string, subject object, applied bool) {
+	n.t.Helper()
+	takedown := object{"applied": applied}
+	if applied {
+		takedown["ref"] = "test"
+	}
+	b, err := json.Marshal(object{"subject": subject, "takedown": takedown})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(admin))
+	if err := n.call(at, http.MethodPost, "com.atproto.admin.updateSubjectStatus", auth, "application/json", nil, bytes.NewReader(b), nil); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// hide takes a post down at the AppView, or shows it again, and waits until that is so.
+func (n *bluesky) hide(t *testing.T, p *skeet, hidden bool) {
+	t.Helper()
+	n.moderate(n.app, object{"$type": "com.atproto.repo.strongRef", "uri": p.uri, "cid": p.cid}, hidden)
+	poll(t, 30*time.Second, "the AppView to hide or show the post", func() (bool, string) {
+		var answer struct{ Posts []struct{ URI string } }
+		if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", url.Values{"uris": {p.uri}}, nil, &answer); err != nil {
+			return false, err.Error()
+		}
+		return (len(answer.Posts) == 0) == hidden, fmt.Sprintf("%d posts", len(answer.Posts))
+	})
+}
+
+// gone waits until the AppView shows accounts no more.
+func (n *bluesky) gone(t *testing.T, accounts ...*actor) {
+	t.Helper()
+	for _, a := range accounts {
+		poll(t, 30*time.Second, "the AppView to hide "+a.handle, func() (bool, string) {
+			err := n.call(n.app, http.MethodGet, "app.bsky.actor.getProfile", "", "", url.Values{"actor": {a.did}}, nil, nil)
+			return err != nil, "it is still shown"
+		})
+	}
+}
