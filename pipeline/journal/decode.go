@@ -1,0 +1,352 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"jauge.dev/jauge"
+)
+
+// Lengths that are read are not trusted: no slice is made longer than this before its contents have been seen.
+const (
+	trustedObservations = 128
+	trustedTexts        = 32
+	valueSlab           = 256
+)
+
+var errTruncated = errors.New("message ends early")
+
+// Decode reads a page from the journal's layout. Keys that it does not know are skipped. It never panics and never
+// takes more memory than a small multiple of the message's length.
+func Decode(b []byte) (jauge.Page, error) {
+	var d decoder
+	if err := d.page(b, true); err != nil {
+		return jauge.Page{}, fmt.Errorf("decode page: %w", err)
+	}
+	return d.p, nil
+}
+
+// head reads a page without its observations.
+func head(b []byte) (jauge.Page, error) {
+	var d decoder
+	if err := d.page(b, false); err != nil {
+		return jauge.Page{}, fmt.Errorf("decode head of page: %w", err)
+	}
+	return d.p, nil
+}
+
+type decoder struct {
+	p      jauge.Page
+	texts  []string
+	shapes [][]int
+	slab   []jauge.WireValue
+}
+
+func (d *decoder) page(b []byte, whole bool) error {
+	if len(b) == 0 {
+		return errTruncated
+	}
+	if b[0] != format {
+		return fmt.Errorf("layout %d is not known: this version of jauge reads layout %d", b[0], format)
+	}
+	n, b, err := msgp.ReadMapHeaderBytes(b[1:])
+	if err != nil {
+		return err
+	}
+	for range n {
+		var key int
+		if key, b, err = msgp.ReadIntBytes(b); err != nil {
+			return err
+		}
+		if !whole && key >= pageTexts {
+			return nil // the observations come last
+		}
+		if b, err = d.pageField(b, key); err != nil {
+			return fmt.Errorf("page field %d: %w", key, err)
+		}
+	}
+	if len(b) > 0 {
+		return fmt.Errorf("%d bytes after the page", len(b))
+	}
+	return nil
+}
+
+func (d *decoder) pageField(b []byte, key int) ([]byte, error) {
+	p := &d.p
+	var err error
+	switch key {
+	case pagePlatform:
+		var s string
+		s, b, err = msgp.ReadStringBytes(b)
+		p.Platform = jauge.Platform(s)
+	case pageAccount:
+		p.Account, b, err = msgp.ReadStringBytes(b)
+	case pageHandle:
+		p.Handle, b, err = msgp.ReadStringBytes(b)
+	case pageAPI:
+		p.API, b, err = msgp.ReadStringBytes(b)
+	case pageRun:
+		p.Run, b, err = msgp.ReadStringBytes(b)
+	case pageRunStart:
+		p.RunStart, b, err = readInstant(b)
+	case pageSeq:
+		p.Seq, b, err = msgp.ReadIntBytes(b)
+	case pagePart:
+		p.Part, b, err = msgp.ReadIntBytes(b)
+	case pageObservedAt:
+		p.ObservedAt, b, err = readInstant(b)
+	case pageComplete:
+		p.Complete, b, err = msgp.ReadBoolBytes(b)
+	case pageTexts:
+		b, err = d.readTexts(b)
+	case pageShapes:
+		b, err = d.readShapes(b)
+	case pageObservations:
+		b, err = d.readObservations(b)
+	default:
+		b, err = msgp.Skip(b)
+	}
+	return b, err
+}
+
+func (d *decoder) readTexts(b []byte) ([]byte, error) {
+	n, b, err := readArrayHeader(b)
+	if err != nil {
+		return b, err
+	}
+	d.texts = make([]string, 0, min(n, trustedTexts))
+	for range n {
+		var s []byte
+		if s, b, err = msgp.ReadStringZC(b); err != nil {
+			return b, err
+		}
+		d.texts = append(d.texts, known(s))
+	}
+	return b, nil
+}
+
+func (d *decoder) readShapes(b []byte) ([]byte, error) {
+	n, b, err := readArrayHeader(b)
+	if err != nil {
+		return b, err
+	}
+	for range n {
+		var cols int
+		if cols, b, err = readArrayHeader(b); err != nil {
+			return b, err
+		}
+		shape := make([]int, 0, min(cols, trustedTexts))
+		for range cols {
+			var t int
+			if t, b, err = msgp.ReadIntBytes(b); err != nil {
+				return b, err
+			}
+			if t < 0 || t >= len(d.texts) {
+				return b, fmt.Errorf("text %d of %d", t, len(d.texts))
+			}
+			shape = append(shape, t)
+		}
+		d.shapes = append(d.shapes, shape)
+	}
+	return b, nil
+}
+
+func (d *decoder) readObservations(b []byte) ([]byte, error) {
+	n, b, err := readArrayHeader(b)
+	if err != nil {
+		return b, err
+	}
+	if n == 0 {
+		return b, nil
+	}
+	d.p.Observations = make([]jauge.Observation, 0, min(n, trustedObservations))
+	for i := range n {
+		d.p.Observations = append(d.p.Observations, jauge.Observation{})
+		if b, err = d.observation(b, &d.p.Observations[i]); err != nil {
+			return b, fmt.Errorf("observation %d: %w", i, err)
+		}
+	}
+	return b, nil
+}
+
+func (d *decoder) observation(b []byte, o *jauge.Observation) ([]byte, error) {
+	n, b, err := msgp.ReadMapHeaderBytes(b)
+	if err != nil {
+		return b, err
+	}
+	if n == 0 {
+		return b, errors.New("it is empty")
+	}
+	shape := -1
+	for range n {
+		var key int
+		if key, b, err = msgp.ReadIntBytes(b); err != nil {
+			return b, err
+		}
+		switch key {
+		case obsShape:
+			shape, b, err = msgp.ReadIntBytes(b)
+		case obsValues:
+			b, err = d.readValues(b, shape, o)
+		default:
+			b, err = d.observationField(b, key, o)
+		}
+		if err != nil {
+			return b, fmt.Errorf("field %d: %w", key, err)
+		}
+	}
+	return b, nil
+}
+
+func (d *decoder) observationField(b []byte, key int, o *jauge.Observation) ([]byte, error) {
+	var err error
+	var s string
+	switch key {
+	case obsObject:
+		s, b, err = d.shared(b)
+		o.Object = jauge.Object(s)
+	case obsID:
+		o.ID, b, err = msgp.ReadStringBytes(b)
+	case obsPeriod:
+		s, b, err = d.shared(b)
+		o.Period = jauge.Period(s)
+	case obsStart:
+		o.Start, b, err = readInstant(b)
+	case obsFlags:
+		var flags int
+		flags, b, err = msgp.ReadIntBytes(b)
+		o.Final, o.Paid = flags&flagFinal != 0, flags&flagPaid != 0
+		if flags&flagPost != 0 {
+			post(o).Reply = flags&flagReply != 0
+		}
+	case obsPostState:
+		s, b, err = d.shared(b)
+		o.PostState = jauge.PostState(s)
+	case obsState:
+		s, b, err = d.shared(b)
+		o.State = jauge.AccountState(s)
+	case obsMovedTo:
+		o.MovedTo, b, err = msgp.ReadStringBytes(b)
+	case obsPublishedAt:
+		post(o).PublishedAt, b, err = readInstant(b)
+	case obsFormat:
+		s, b, err = d.shared(b)
+		post(o).Format = jauge.Format(s)
+	case obsLanguage:
+		post(o).Language, b, err = d.shared(b)
+	case obsPermalink:
+		post(o).Permalink, b, err = msgp.ReadStringBytes(b)
+	case obsExcerpt:
+		post(o).Excerpt, b, err = msgp.ReadStringBytes(b)
+	default:
+		b, err = msgp.Skip(b)
+	}
+	return b, err
+}
+
+func post(o *jauge.Observation) *jauge.Post {
+	if o.Post == nil {
+		o.Post = new(jauge.Post)
+	}
+	return o.Post
+}
+
+func (d *decoder) shared(b []byte) (string, []byte, error) {
+	i, b, err := msgp.ReadIntBytes(b)
+	if err != nil {
+		return "", b, err
+	}
+	if i < 0 || i >= len(d.texts) {
+		return "", b, fmt.Errorf("text %d of %d", i, len(d.texts))
+	}
+	return d.texts[i], b, nil
+}
+
+func (d *decoder) readValues(b []byte, shape int, o *jauge.Observation) ([]byte, error) {
+	n, b, err := readArrayHeader(b)
+	if err != nil {
+		return b, err
+	}
+	if shape < 0 || shape >= len(d.shapes) || len(d.shapes[shape]) != n {
+		return b, fmt.Errorf("%d values do not fit shape %d", n, shape)
+	}
+	if cap(d.slab)-len(d.slab) < n {
+		d.slab = make([]jauge.WireValue, 0, max(n, valueSlab))
+	}
+	from := len(d.slab)
+	for _, t := range d.shapes[shape] {
+		var v float64
+		if v, b, err = readValue(b); err != nil {
+			return b, err
+		}
+		d.slab = append(d.slab, jauge.WireValue{Wire: d.texts[t], Value: v})
+	}
+	if n > 0 {
+		o.Values = d.slab[from:len(d.slab):len(d.slab)]
+	}
+	return b, nil
+}
+
+func readValue(b []byte) (float64, []byte, error) {
+	if msgp.NextType(b) == msgp.Float64Type {
+		v, b, err := msgp.ReadFloat64Bytes(b)
+		if err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			err = fmt.Errorf("%v is no value", v)
+		}
+		return v, b, err
+	}
+	i, b, err := msgp.ReadInt64Bytes(b)
+	return float64(i), b, err
+}
+
+func readInstant(b []byte) (time.Time, []byte, error) {
+	if msgp.NextType(b) != msgp.ArrayType {
+		ns, b, err := msgp.ReadInt64Bytes(b)
+		return time.Unix(0, ns).UTC(), b, err
+	}
+	n, b, err := msgp.ReadArrayHeaderBytes(b)
+	if err != nil || n != 2 {
+		return time.Time{}, b, errors.Join(err, fmt.Errorf("an instant has 2 parts, not %d", n))
+	}
+	sec, b, err := msgp.ReadInt64Bytes(b)
+	if err != nil {
+		return time.Time{}, b, err
+	}
+	ns, b, err := msgp.ReadInt64Bytes(b)
+	if err == nil && (ns < 0 || ns >= int64(time.Second)) {
+		err = fmt.Errorf("%d nanoseconds are no part of a second", ns)
+	}
+	return time.Unix(sec, ns).UTC(), b, err
+}
+
+// readArrayHeader refuses a length that the rest of the message could not hold.
+func readArrayHeader(b []byte) (int, []byte, error) {
+	n, b, err := msgp.ReadArrayHeaderBytes(b)
+	if err == nil && uint64(n) > uint64(len(b)) {
+		err = errTruncated
+	}
+	return int(n), b, err
+}
+
+// known spares an allocation for the texts that nearly every page has.
+func known(s []byte) string {
+	switch string(s) {
+	case string(jauge.ObjectPost):
+		return string(jauge.ObjectPost)
+	case string(jauge.ObjectAccount):
+		return string(jauge.ObjectAccount)
+	case string(jauge.PeriodLifetime):
+		return string(jauge.PeriodLifetime)
+	case string(jauge.PeriodInstant):
+		return string(jauge.PeriodInstant)
+	case string(jauge.PostLive):
+		return string(jauge.PostLive)
+	case string(jauge.FormatText):
+		return string(jauge.FormatText)
+	}
+	return string(s)
+}
