@@ -30,6 +30,8 @@ type Message struct {
 	Page jauge.Page
 	// Err says why the journal's message could not be decoded; Page is then empty but for what the subject tells.
 	Err error
+	// Raw holds the bytes where they could not be decoded.
+	Raw []byte
 	// Token is the journal's own handle of the message, opaque to the pipeline.
 	Token any
 }

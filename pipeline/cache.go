@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+	"sort"
+
+	"jauge.dev/jauge"
+)
+
+// trim lets go of days, runs and posts of an account that no window needs any more.
+func (p *Pipeline) trim(a *account) {
+	from := a.running()
+	ladder := int64(p.cfg.LadderEnd)
+	for _, po := range a.posts {
+		if a.onLadder(po, ladder) && po.last != 0 {
+			from = min(from, dayOf(po.last, a.plat.zone))
+		}
+	}
+	if from-baseDays < a.baseDay+7 {
+		return
+	}
+	for k, c := range a.cells {
+		if k.day < from-baseDays {
+			delete(a.cells, k)
+		} else if k.day < from && k.day >= a.from {
+			a.dayValues(k, c, c.sum) // as stored from now on: zeros included
+		}
+	}
+	a.from, a.baseDay = from, from-baseDays
+	a.dropRuns(startOf(a.baseDay, a.plat.zone) - 3*dayNanos)
+	a.dropPosts(startOf(a.baseDay, a.plat.zone), ladder)
+	for k, f := range a.figures {
+		if f.start < startOf(a.baseDay-31, a.plat.zone) {
+			delete(a.figures, k)
+		}
+	}
+	for k := range a.pubs {
+		if k.day < a.baseDay {
+			delete(a.pubs, k)
+		}
+	}
+}
+
+func (a *account) dropRuns(before int64) {
+	i := sort.Search(len(a.runs), func(i int) bool { return a.runs[i].time >= before })
+	for _, r := range a.runs[:i] {
+		if r.complete {
+			a.earlier = r.time
+		}
+	}
+	a.runs = slices.Clone(a.runs[i:])
+}
+
+func (a *account) dropPosts(before int64, ladder int64) {
+	limit := min(before, a.newest-ladder-dayNanos)
+	a.postsFrom = max(a.postsFrom, seconds(limit))
+	maps.DeleteFunc(a.posts, func(_ string, po *post) bool { return po.time < a.postsFrom })
+	maps.DeleteFunc(a.slots, func(_ int64, id string) bool { return a.posts[id] == nil })
+}
+
+// evict keeps the cache within its bound by dropping what was used longest ago. Everything can be read back.
+func (p *Pipeline) evict() {
+	type item struct {
+		used  uint64
+		bytes int
+		drop  func()
+	}
+	all := 0
+	var items []item
+	for k, c := range p.accounts {
+		items = append(items, item{c.used, c.size(), func() { delete(p.accounts, k) }})
+		all += c.size()
+	}
+	for name, b := range p.brands {
+		p.trimBrand(b)
+		items = append(items, item{b.used, b.size(len(p.kpis)), func() { delete(p.brands, name) }})
+		all += b.size(len(p.kpis))
+	}
+	p.met.cacheBytes.Set(float64(all))
+	if all <= p.cfg.CacheBytes {
+		return
+	}
+	slices.SortFunc(items, func(x, y item) int { return int(x.used) - int(y.used) }) //nolint:gosec // counters
+	for _, it := range items {
+		if all <= p.cfg.CacheBytes*3/4 {
+			return
+		}
+		it.drop()
+		all -= it.bytes
+	}
+}
+
+// trimBrand drops the KPI rows of days that are no longer worked on.
+func (p *Pipeline) trimBrand(b *brand) {
+	if len(b.blocks) < 64 {
+		return
+	}
+	newest := jauge.Day(0)
+	for k := range b.blocks {
+		newest = max(newest, k.day)
+	}
+	if newest-b.from < 20 {
+		return
+	}
+	b.from = newest - 10
+	for k := range b.blocks {
+		if k.day < b.from {
+			delete(b.blocks, k)
+		}
+	}
+}
