@@ -304,4 +304,3 @@ func checkEmitFails(t *testing.T, c Case) {
 		}
 	}
 }
-
