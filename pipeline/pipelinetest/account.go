@@ -58,8 +58,6 @@ func (a *account) figureRow(out rows, f figure) {
 	w := newRow(jauge.SocialAccount, f.start, a.tags(string(f.period), paid(f.paid))...)
 	w.text("day", f.day.String())
 	w.flag("final", f.final)
-	w.text("handle", f.handle)
-	w.text("account_state", string(f.state))
 	w.flag("competitor", a.Account.Competitor)
 	w.instant("observed_at", f.seen)
 	w.metrics(f.values)

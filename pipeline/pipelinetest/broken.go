@@ -24,7 +24,9 @@ type Breaking struct {
 }
 
 // NewBreaking wraps a store that does not break until Break is called.
-func NewBreaking(s pipeline.Store, r *rand.Rand) *Breaking { return &Breaking{Store: s, random: r, left: -1} }
+func NewBreaking(s pipeline.Store, r *rand.Rand) *Breaking {
+	return &Breaking{Store: s, random: r, left: -1}
+}
 
 // Break lets n more writes or deletes pass and breaks in the next one.
 func (b *Breaking) Break(n int) {

@@ -106,7 +106,7 @@ func (w *writer) readPosts() []jauge.Observation {
 		if len(p.counters) > 0 && w.chance(25) {
 			continue // it was not due
 		}
-		if len(p.counters) > 0 && w.chance(5) {
+		if w.chance(5) && (len(p.counters) > 0 || w.chance(10)) { // its state alone, sometimes before it was ever seen
 			p.state = pick(w.dice, jauge.PostDeleted, jauge.PostDeleted, jauge.PostHidden, jauge.PostLive)
 			out = append(out, jauge.Observation{Object: jauge.ObjectPost, ID: p.id, Period: jauge.PeriodLifetime, PostState: p.state})
 			continue

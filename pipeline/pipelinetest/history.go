@@ -88,7 +88,7 @@ func (h *History) Shrink(tries int, fails func(*History) bool) *History {
 		tries--
 		candidate := *h
 		candidate.Pages = pages
-		if tries < 0 || !fails(&candidate) {
+		if tries < 0 || !sound(pages) || !fails(&candidate) {
 			return false
 		}
 		small = candidate
@@ -102,6 +102,17 @@ func (h *History) Shrink(tries int, fails func(*History) bool) *History {
 		}
 	}
 	return &small
+}
+
+// sound tells whether every run that is marked as complete read the account's gauges, as complete runs do.
+func sound(pages []jauge.Page) bool {
+	read := map[string]bool{}
+	for _, p := range pages {
+		for _, o := range p.Observations {
+			read[p.Run] = read[p.Run] || o.Object == jauge.ObjectAccount && o.Period == jauge.PeriodInstant
+		}
+	}
+	return !slices.ContainsFunc(pages, func(p jauge.Page) bool { return p.Complete && !read[p.Run] })
 }
 
 // drop tries to leave out each stretch of so many units.

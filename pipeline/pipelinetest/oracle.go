@@ -69,9 +69,7 @@ type figure struct {
 	start  int64
 	day    jauge.Day
 	seen   int64
-	handle string
 	object string
-	state  jauge.AccountState
 	final  bool
 	paid   bool
 	values map[jauge.Metric]float64
@@ -153,8 +151,7 @@ func (a *account) readRun(p jauge.Page, obs jauge.Observation, complete bool) {
 func (a *account) readFigure(p jauge.Page, obs jauge.Observation) {
 	a.figures = append(a.figures, figure{
 		period: obs.Period, start: obs.Start.UnixNano(), day: a.cal.day(obs.Start.UnixNano()),
-		seen: p.ObservedAt.UnixNano(), handle: p.Handle, object: obs.ID, state: obs.State, final: obs.Final,
-		paid: obs.Paid, values: a.accountValues(obs),
+		seen: p.ObservedAt.UnixNano(), object: obs.ID, final: obs.Final, paid: obs.Paid, values: a.accountValues(obs),
 	})
 }
 
