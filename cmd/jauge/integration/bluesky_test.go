@@ -204,7 +204,7 @@ func TestBlueskyAccountsChange(t *testing.T) {
 	}
 
 	// Both come back, and nothing was lost.
-	g.do(g.birch, "com.atproto.server.activateAccount", object{}, nil)
+	g.do(g.birch, "com.atproto.server.activateAccount", nil, nil)
 	g.takedown(g.rowan, false)
 	g.live(20, g.tracked()...)
 	g.ledger.collect(t, j, g, store)

@@ -101,18 +101,21 @@ func (n *bluesky) call(base, method, nsid, jwt, contentType string, q url.Values
 	return json.Unmarshal(text, into)
 }
 
-// do does a procedure at the PDS that has to succeed.
+// do does a procedure at the PDS that has to succeed; body may be nil.
 func (n *bluesky) do(a *actor, nsid string, body, into any) {
 	n.t.Helper()
-	b, err := json.Marshal(body)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	jwt := ""
+	jwt, contentType, content := "", "", []byte(nil)
 	if a != nil {
 		jwt = "Bearer " + a.jwt
 	}
-	if err := n.call(n.pds, http.MethodPost, nsid, jwt, "application/json", nil, bytes.NewReader(b), into); err != nil {
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			n.t.Fatal(err)
+		}
+		contentType = "application/json"
+	}
+	if err := n.call(n.pds, http.MethodPost, nsid, jwt, contentType, nil, bytes.NewReader(content), into); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -129,7 +132,7 @@ func (n *bluesky) join(name string) *actor {
 func (n *bluesky) joinAs(handle string) *actor {
 	n.t.Helper()
 	var made struct{ DID, AccessJwt string }
-	n.do(nil, "com.atproto.server.createAccount", object{"handle": handle, "email": handle + "@test.invalid", "password": "pw-" + handle}, &made)
+	n.do(nil, "com.atproto.server.createAccount", object{"handle": handle, "email": fmt.Sprintf("%x@test.invalid", time.Now().UnixNano()), "password": "pw-" + handle}, &made)
 	a := &actor{did: made.DID, handle: handle, jwt: made.AccessJwt, follows: map[*actor]string{}}
 	n.actors = append(n.actors, a)
 	return a
@@ -427,7 +430,9 @@ func (n *bluesky) behind() string {
 // indexedAt is when the AppView says that it saw the post.
 func (n *bluesky) indexedAt(t *testing.T, p *skeet) time.Time {
 	t.Helper()
-	var answer struct{ Posts []struct{ IndexedAt time.Time } }
+	var answer struct {
+		Posts []struct{ IndexedAt time.Time }
+	}
 	if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", url.Values{"uris": {p.uri}}, nil, &answer); err != nil || len(answer.Posts) != 1 {
 		t.Fatalf("getPosts: %v, %d posts", err, len(answer.Posts))
 	}

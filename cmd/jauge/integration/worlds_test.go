@@ -30,3 +30,12 @@ func TestBlueskyWorldIsTrue(t *testing.T) {
 	}
 	n.settle(t)
 }
+
+// TestMastodonWorldIsTrue does the same on the Mastodon server.
+func TestMastodonWorldIsTrue(t *testing.T) {
+	i := found(t, 8)
+	i.live(80, i.tracked()...)
+	i.settle(t)
+	i.withdraw(i.unboosted(i.alder))
+	i.settle(t)
+}
