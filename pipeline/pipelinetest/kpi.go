@@ -146,6 +146,9 @@ func (a *account) kpi(f formula, in window) (v kpiValue, ok bool) {
 
 func (a *account) under(m jauge.Metric, in window, v *kpiValue) float64 {
 	d := a.value(m, in)
+	if !d.has {
+		return 0
+	}
 	v.estimated = v.estimated || d.estimated
 	return d.value
 }
@@ -211,7 +214,10 @@ func (a *account) lastBy(m jauge.Metric, at int64) (float64, bool) {
 			newest, value = r.start, v
 		}
 	}
-	return value, newest != math.MinInt64 && at-newest <= 24*hour
+	if newest == math.MinInt64 || at-newest > 24*hour {
+		return 0, false
+	}
+	return value, true
 }
 
 // ownFigure gives the platform's own figure of the window.
