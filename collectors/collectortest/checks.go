@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -176,28 +177,34 @@ func checkFailures(t *testing.T, c Case) {
 		}), jauge.ReasonNetwork, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			col := c.Platform.New(c.Base)
-			targets := Targets(t, col, Client(t, c.Platform, c.Server(t)), c.Until, c.Handles...)
-			hc, sink := Client(t, c.Platform, tc.server), &Sink{}
-			results, err := col.Collect(t.Context(), collectors.Request{
-				Task: collectors.TaskRefresh, Targets: targets, HTTP: hc,
-			}, sink.Emit)
-			if err != nil {
-				t.Fatalf("Collect = %v, want the failure in each result", err)
-			}
-			CheckResults(t, targets, results)
-			_, resolveErr := col.Resolve(t.Context(), hc, c.Handles[0])
-			errs := []error{resolveErr}
-			for _, r := range results {
-				errs = append(errs, r.Err)
-				if r.Complete || r.Done {
-					t.Errorf("%s is called complete", r.Account)
-				}
-			}
-			for _, err := range errs {
-				checkError(t, err, tc.want, tc.after)
-			}
+			synctest.Test(t, func(t *testing.T) { // a platform that says "later" is obeyed: in fake time
+				checkFailure(t, c, tc.server, tc.want, tc.after)
+			})
 		})
+	}
+}
+
+func checkFailure(t *testing.T, c Case, server http.Handler, want jauge.Reason, after time.Duration) {
+	col := c.Platform.New(c.Base)
+	targets := Targets(t, col, Client(t, c.Platform, c.Server(t)), c.Until, c.Handles...)
+	hc, sink := Client(t, c.Platform, server), &Sink{}
+	results, err := col.Collect(t.Context(), collectors.Request{
+		Task: collectors.TaskRefresh, Targets: targets, HTTP: hc,
+	}, sink.Emit)
+	if err != nil {
+		t.Fatalf("Collect = %v, want the failure in each result", err)
+	}
+	CheckResults(t, targets, results)
+	_, resolveErr := col.Resolve(t.Context(), hc, c.Handles[0])
+	errs := []error{resolveErr}
+	for _, r := range results {
+		errs = append(errs, r.Err)
+		if r.Complete || r.Done {
+			t.Errorf("%s is called complete", r.Account)
+		}
+	}
+	for _, err := range errs {
+		checkError(t, err, want, after)
 	}
 }
 
