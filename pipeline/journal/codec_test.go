@@ -18,6 +18,25 @@ import (
 
 var observedAt = time.Date(2026, 11, 22, 10, 20, 30, 123456789, time.UTC)
 
+// word makes up letters that do not repeat, the same ones on every run.
+func word(rnd *rand.Rand, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "abcdefghijklmnopqrstuvwxyz234567"[rnd.IntN(32)]
+	}
+	return string(b)
+}
+
+// vocabulary is what sample texts are made of.
+var vocabulary = func() []string {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	out := make([]string, 2000)
+	for i := range out {
+		out[i] = word(rnd, 2+rnd.IntN(9))
+	}
+	return out
+}()
+
 // samplePage is like a page of a listing: n posts with texts and four counters, and the account's gauges.
 func samplePage(account string, seq, n int) jauge.Page {
 	p := jauge.Page{
@@ -31,15 +50,20 @@ func samplePage(account string, seq, n int) jauge.Page {
 			Values: []jauge.WireValue{{Wire: "followersCount", Value: 123456}, {Wire: "followsCount", Value: 0}, {Wire: "postsCount", Value: 789}},
 		})
 	}
+	rnd := rand.New(rand.NewPCG(uint64(n), uint64(seq)))
 	for i := range n {
-		id := fmt.Sprintf("at://%s/app.bsky.feed.post/3kabcdef%05d", account, i)
+		key := "3k" + word(rnd, 11)
+		id := "at://" + account + "/app.bsky.feed.post/" + key
+		excerpt := ""
+		for len(excerpt) < 80 {
+			excerpt += vocabulary[rnd.IntN(len(vocabulary))] + " "
+		}
 		p.Observations = append(p.Observations, jauge.Observation{
 			Object: jauge.ObjectPost, ID: id, Period: jauge.PeriodLifetime, PostState: jauge.PostLive,
-			Values: []jauge.WireValue{{Wire: "likeCount", Value: float64(i * 17)}, {Wire: "replyCount", Value: float64(i % 5)}, {Wire: "repostCount", Value: float64(i)}, {Wire: "quoteCount", Value: 0}},
+			Values: []jauge.WireValue{{Wire: "likeCount", Value: float64(rnd.IntN(5000))}, {Wire: "replyCount", Value: float64(i % 5)}, {Wire: "repostCount", Value: float64(rnd.IntN(300))}, {Wire: "quoteCount", Value: 0}},
 			Post: &jauge.Post{
-				PublishedAt: observedAt.Add(-time.Duration(i) * time.Hour), Format: jauge.FormatImage, Language: "fr",
-				Permalink: fmt.Sprintf("https://bsky.app/profile/acme.example/post/3kabcdef%05d", i),
-				Excerpt:   fmt.Sprintf("Un texte à propos de la publication n° %d, comme il y en a tant, coupé quelque part", i),
+				PublishedAt: observedAt.Add(-time.Duration(rnd.Int64N(int64(30 * 24 * time.Hour)))).Truncate(time.Millisecond), Format: jauge.FormatImage, Language: "fr",
+				Permalink: "https://bsky.app/profile/acme.example/post/" + key, Excerpt: excerpt,
 			},
 		})
 	}
@@ -208,8 +232,8 @@ func TestBrokenMessagesAreRefused(t *testing.T) {
 	if _, err := journal.Decode(append(whole, 0)); err == nil {
 		t.Error("a byte too many was taken")
 	}
-	whole[0] = 2
-	if _, err := journal.Decode(whole); err == nil || !strings.Contains(err.Error(), "layout 2") {
+	whole[0] = 9
+	if _, err := journal.Decode(whole); err == nil || !strings.Contains(err.Error(), "layout 9") {
 		t.Errorf("an unknown layout gave %v", err)
 	}
 }
@@ -223,7 +247,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	for _, s := range []string{"", "01", "0180", "01810ddd7fffffff", "01810bdd7fffffff", "01820b91a0" + "0c91dd7fffffff", "01810d9180"} {
+	for _, s := range []string{"", "01", "02", "02ffffffff0f00", "0280808002fe0100", "0180", "01810ddd7fffffff", "01810bdd7fffffff", "01820b91a0" + "0c91dd7fffffff", "01810d9180"} {
 		b, err := hex.DecodeString(s)
 		if err != nil {
 			f.Fatal(err)

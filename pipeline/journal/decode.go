@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/tinylib/msgp/msgp"
 
 	"jauge.dev/jauge"
@@ -50,10 +52,41 @@ func (d *decoder) page(b []byte, whole bool) error {
 	if len(b) == 0 {
 		return errTruncated
 	}
-	if b[0] != format {
-		return fmt.Errorf("layout %d is not known: this version of jauge reads layout %d", b[0], format)
+	switch b[0] {
+	case layoutPlain:
+		return d.fields(b[1:], whole)
+	case layoutPacked:
+		return d.unpack(b[1:], whole)
 	}
-	n, b, err := msgp.ReadMapHeaderBytes(b[1:])
+	return fmt.Errorf("layout %d is not known: this version of jauge reads layouts up to %d", b[0], layoutPacked)
+}
+
+// scratch keeps buffers for unpacking; what is decoded holds no part of them.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+func (d *decoder) unpack(b []byte, whole bool) error {
+	n, err := s2.DecodedLen(b)
+	if err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	if n > longestPlain {
+		return fmt.Errorf("unpack: %d bytes are more than a page has", n)
+	}
+	buf, ok := scratch.Get().(*[]byte)
+	if !ok {
+		return errors.New("unpack: no buffer")
+	}
+	defer scratch.Put(buf)
+	plain, err := s2.Decode((*buf)[:cap(*buf)], b)
+	if err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	*buf = plain
+	return d.fields(plain, whole)
+}
+
+func (d *decoder) fields(b []byte, whole bool) error {
+	n, b, err := msgp.ReadMapHeaderBytes(b)
 	if err != nil {
 		return err
 	}

@@ -1,19 +1,35 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/tinylib/msgp/msgp"
 
 	"jauge.dev/jauge"
 )
 
-// format is the first byte of every message: the layout of what follows. It changes when a reader of the old layout
-// could not make sense of the new one; fields may be added without it, since readers skip unknown keys.
-const format = 1
+// The first byte of every message is the layout of what follows. A new one is added when a reader of the old could not
+// make sense of it; fields may be added without it, since readers skip unknown keys.
+const (
+	layoutPlain  = 1 // the page's map
+	layoutPacked = 2 // the same, compressed with S2
+)
+
+const (
+	// packFrom is the least length that is worth packing.
+	packFrom = 512
+	// longestPlain bounds a page before packing, so that a reader never unpacks more.
+	longestPlain = 4 << 20
+)
+
+// encoders are kept for reuse: their buffers are as long as a page.
+var encoders = sync.Pool{New: func() any { return &encoder{at: make(map[string]int, 16)} }}
 
 // Keys of the page's map. A zero field is left out.
 const (
@@ -64,14 +80,34 @@ const shapesLookedAt = 8
 // Encode appends a page in the journal's layout to dst. Instants are kept as UTC nanoseconds, the monotonic clock is
 // dropped. A number that is NaN or infinite is refused: no platform can have said it.
 func Encode(dst []byte, p *jauge.Page) ([]byte, error) {
-	e := encoder{at: make(map[string]int, 16)}
+	e, ok := encoders.Get().(*encoder)
+	if !ok {
+		return dst, errors.New("encode page: no encoder")
+	}
+	defer encoders.Put(e)
+	plain, err := e.page(p)
+	if err != nil {
+		return dst, err
+	}
+	if len(plain) < packFrom {
+		return append(append(dst, layoutPlain), plain...), nil
+	}
+	at := len(dst) + 1
+	dst = slices.Grow(dst, 1+s2.MaxEncodedLen(len(plain)))
+	dst = append(dst, layoutPacked)
+	return dst[:at+len(s2.Encode(dst[at:cap(dst)], plain))], nil
+}
+
+// page encodes into the encoder's own buffer.
+func (e *encoder) page(p *jauge.Page) ([]byte, error) {
+	e.texts, e.shapes, e.body = e.texts[:0], e.shapes[:0], e.body[:0]
+	clear(e.at)
 	for i := range p.Observations {
 		if err := e.observation(&p.Observations[i]); err != nil {
-			return dst, err
+			return nil, err
 		}
 	}
-	dst = append(dst, format)
-	dst = msgp.AppendMapHeader(dst, e.pageFields(p))
+	dst := msgp.AppendMapHeader(e.out[:0], e.pageFields(p))
 	dst = appendText(dst, pagePlatform, string(p.Platform))
 	dst = appendText(dst, pageAccount, p.Account)
 	dst = appendText(dst, pageHandle, p.Handle)
@@ -84,9 +120,20 @@ func Encode(dst []byte, p *jauge.Page) ([]byte, error) {
 	if p.Complete {
 		dst = msgp.AppendBool(msgp.AppendInt(dst, pageComplete), true)
 	}
-	if len(p.Observations) == 0 {
-		return dst, nil
+	if len(p.Observations) > 0 {
+		dst = e.appendObservations(dst, len(p.Observations))
 	}
+	e.out = dst
+	if len(dst) > longestPlain {
+		return nil, fmt.Errorf("encode page: %d bytes: %w", len(dst), errTooLong)
+	}
+	return dst, nil
+}
+
+// errTooLong says that a page has to be cut.
+var errTooLong = errors.New("page is too long for one message")
+
+func (e *encoder) appendObservations(dst []byte, n int) []byte {
 	dst = msgp.AppendArrayHeader(msgp.AppendInt(dst, pageTexts), uint32(len(e.texts))) //nolint:gosec // bounded by the page
 	for _, s := range e.texts {
 		dst = msgp.AppendString(dst, s)
@@ -98,16 +145,17 @@ func Encode(dst []byte, p *jauge.Page) ([]byte, error) {
 			dst = msgp.AppendInt(dst, t)
 		}
 	}
-	dst = msgp.AppendArrayHeader(msgp.AppendInt(dst, pageObservations), uint32(len(p.Observations))) //nolint:gosec // bounded by the page
-	return append(dst, e.body...), nil
+	dst = msgp.AppendArrayHeader(msgp.AppendInt(dst, pageObservations), uint32(n)) //nolint:gosec // bounded by the page
+	return append(dst, e.body...)
 }
 
 type encoder struct {
 	at     map[string]int
 	texts  []string
 	shapes [][]int
-	body   []byte
 	row    []int
+	body   []byte // the observations
+	out    []byte // the page
 }
 
 func (e *encoder) pageFields(p *jauge.Page) uint32 {

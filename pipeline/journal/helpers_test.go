@@ -44,7 +44,11 @@ func testLog(t testing.TB) *slog.Logger {
 			t.Log(text.String())
 		}
 	})
-	return slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return logger(&text)
+}
+
+func logger(to *logText) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
 // eventually waits until ok, for as long as a test may take.

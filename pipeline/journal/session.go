@@ -152,12 +152,12 @@ func (j *Journal) streams() []jetstream.StreamConfig {
 	archive := jetstream.StreamConfig{
 		Name: archiveStream, Subjects: []string{archivePrefix + ">"}, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardOld, MaxBytes: j.cfg.ArchiveMaxBytes, MaxAge: j.cfg.ArchiveMaxAge,
-		Compression: jetstream.S2Compression, AllowAtomicPublish: true,
+		AllowAtomicPublish: true,
 	}
 	dead := jetstream.StreamConfig{
 		Name: deadStream, Subjects: []string{deadPrefix + ">"}, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardNew, MaxBytes: j.cfg.DeadMaxBytes + deadHeadroom,
-		MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Compression: jetstream.S2Compression,
+		MaxMsgsPerSubject: 1, DiscardNewPerSubject: true,
 	}
 	out := []jetstream.StreamConfig{work, archive, dead}
 	for i := range out {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 
 	"jauge.dev/jauge"
@@ -16,13 +17,10 @@ type part struct {
 // page's own Part on, and only the last bears Complete. The same page and limit give the same parts.
 func split(p *jauge.Page, addr string, limit int) ([]part, error) {
 	whole, err := Encode(nil, p)
-	if err != nil {
-		return nil, err
-	}
-	if len(whole) <= limit {
+	if err == nil && len(whole) <= limit {
 		return []part{{messageID(p, addr), whole}}, nil
 	}
-	chunks, err := cut(p, p.Observations, len(whole), limit)
+	chunks, err := cut(p, p.Observations, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -42,33 +40,27 @@ func split(p *jauge.Page, addr string, limit int) ([]part, error) {
 // partRoom is kept free for what the part's number may need beyond the page's.
 const partRoom = 16
 
-// cut divides observations into runs that fit: by the mean size first, then again where a run is still too big.
-func cut(p *jauge.Page, obs []jauge.Observation, size, limit int) ([][]jauge.Observation, error) {
-	if size+partRoom <= limit {
+// cut divides observations into runs that fit, by halves.
+func cut(p *jauge.Page, obs []jauge.Observation, limit int) ([][]jauge.Observation, error) {
+	q := *p
+	q.Observations = obs
+	b, err := Encode(nil, &q)
+	switch {
+	case err == nil && len(b)+partRoom <= limit:
 		return [][]jauge.Observation{obs}, nil
-	}
-	if len(obs) < 2 {
+	case err != nil && !errors.Is(err, errTooLong):
+		return nil, err
+	case len(obs) < 2:
 		id := ""
 		if len(obs) == 1 {
 			id = obs[0].ID
 		}
 		return nil, fmt.Errorf("%s: observation %q is too big for one message of %d bytes", p.Key(), id, limit)
 	}
-	pieces := min(max(2, size/limit+1), len(obs))
-	var out [][]jauge.Observation
-	for i := range pieces {
-		run := obs[i*len(obs)/pieces : (i+1)*len(obs)/pieces]
-		q := *p
-		q.Observations = run
-		b, err := Encode(nil, &q)
-		if err != nil {
-			return nil, err
-		}
-		more, err := cut(p, run, len(b), limit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, more...)
+	first, err := cut(p, obs[:len(obs)/2], limit)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	second, err := cut(p, obs[len(obs)/2:], limit)
+	return append(first, second...), err
 }

@@ -3,8 +3,8 @@ package journaltest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,11 +141,12 @@ func bigPage(t *testing.T, d Deployment) {
 	j := d.Open(t, nil)
 	want := Page("a", 7)
 	want.Complete = true
+	noise := rand.New(rand.NewPCG(1, 1))
 	for i := range 4000 {
 		o := want.Observations[0]
 		o.ID = fmt.Sprintf("post-%d", i)
 		// One stretch is much heavier than the rest, so that even cuts do not fit.
-		o.Post = &jauge.Post{Excerpt: strings.Repeat("x", 100), Permalink: strings.Repeat("p", 20+i/3000*2000)}
+		o.Post = &jauge.Post{Excerpt: text(noise, 100), Permalink: text(noise, 20+i/3000*1000)}
 		want.Observations = append(want.Observations, o)
 	}
 	mustAppend(t, j, want)
@@ -170,7 +171,7 @@ func bigPage(t *testing.T, d Deployment) {
 	}
 
 	huge := Page("a", 8)
-	huge.Observations[0].MovedTo = strings.Repeat("x", 2<<20)
+	huge.Observations[0].MovedTo = text(noise, 2<<20)
 	if err := j.Append(t.Context(), huge); jauge.ReasonOf(err) != jauge.ReasonBadRequest {
 		t.Errorf("an observation too big for a message gave %v", err)
 	}
@@ -178,8 +179,17 @@ func bigPage(t *testing.T, d Deployment) {
 
 func heavy(account string, seq int) jauge.Page {
 	p := Page(account, seq)
-	p.Observations[0].Post = &jauge.Post{Excerpt: strings.Repeat("x", 100_000)}
+	p.Observations[0].Post = &jauge.Post{Excerpt: text(rand.New(rand.NewPCG(1, uint64(seq))), 200_000)} //nolint:gosec // not negative
 	return p
+}
+
+// text makes up letters that no compression makes much shorter: a byte of text holds six bits.
+func text(rnd *rand.Rand, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[rnd.IntN(64)]
+	}
+	return string(b)
 }
 
 func fullStream(t *testing.T, d Deployment) {

@@ -1,0 +1,60 @@
+package journal
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+
+	"jauge.dev/jauge/pipeline"
+)
+
+// ArchiveOnly does the first half of Settle, as if the process had died before the second.
+func (j *Journal) ArchiveOnly(ctx context.Context, msgs []pipeline.Message) error {
+	s, err := j.session(ctx)
+	if err != nil {
+		return err
+	}
+	var own []*message
+	for i := range msgs {
+		own = append(own, msgs[i].Token.(*message))
+	}
+	return j.archive(ctx, s, j.held.acks(own, s.gen))
+}
+
+// NoBatches makes the archive take messages one by one, as an old cluster does.
+func (j *Journal) NoBatches() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.cur.batches = false
+}
+
+// PublishRaw puts bytes into the work stream that Append would never make.
+func (j *Journal) PublishRaw(ctx context.Context, subject string, body []byte) error {
+	m := nats.NewMsg(workPrefix + subject)
+	m.Data = body
+	return j.store(ctx, m)
+}
+
+// Archived counts the messages of the archive.
+func (j *Journal) Archived(ctx context.Context) (uint64, error) {
+	s, err := j.session(ctx)
+	if err != nil {
+		return 0, err
+	}
+	info, err := s.archive.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Msgs, nil
+}
+
+// Reopen reopens the server as the keeper does.
+func (j *Journal) Reopen(ctx context.Context) error { return j.reopen(ctx) }
+
+// Sicken switches the embedded server's store off, as it does itself when it cannot write.
+func (j *Journal) Sicken() error {
+	j.mu.Lock()
+	s := j.cur
+	j.mu.Unlock()
+	return s.srv.ShutdownJetStream()
+}
