@@ -1,7 +1,8 @@
 //go:build integration
 
 // Package integration_test drives the built program from outside, as a stranger would: through its configuration, its
-// commands, its HTTP addresses and the rows that it leaves in SQLite and InfluxDB. It imports nothing of the program.
+// commands, its HTTP addresses and the rows that it leaves in SQLite and InfluxDB. It imports nothing of the program but
+// a stand-in for a platform.
 //
 //	a real platform ──▶ jauge (the binary) ──▶ SQLite or InfluxDB
 //	      ▲                                          │
