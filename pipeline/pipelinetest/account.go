@@ -16,7 +16,7 @@ func (a *account) accountRows(out rows) {
 		a.instantRow(out, r)
 	}
 	for i, f := range a.figures {
-		h := newRow(jauge.SocialAccountHistory, cut(f.seen)+hashed(f.object+"|"+f.day.String()), a.tags(string(f.period), paid(f.paid))...)
+		h := newRow(jauge.SocialAccountHistory, readAt(f), a.tags(string(f.period), paid(f.paid))...)
 		h.text("day", f.day.String())
 		h.metrics(f.values)
 		out.put(h)
@@ -49,6 +49,10 @@ func (a *account) instantRow(out rows, r *run) {
 	out.put(w)
 }
 
+// readAt is when a figure was read: days that are read together are told apart below the second. The object of a
+// period figure is its period, beside the account that is in the tags.
+func readAt(f figure) int64 { return cut(f.seen) + hashed(string(f.period)+"|"+f.day.String()) }
+
 // same tells whether two readings speak of the same figure.
 func same(f, g figure) bool {
 	return f.period == g.period && f.start == g.start && f.paid == g.paid
@@ -78,8 +82,8 @@ func (a *account) restatements(out rows, i int) {
 		if before == nil || before.values[m] == now {
 			continue
 		}
-		w := newRow(jauge.Restatement, cut(f.seen)+hashed(f.object+"|"+f.day.String()), a.tags(string(m))...)
-		w.text("object", f.object)
+		w := newRow(jauge.Restatement, readAt(f), a.tags(string(m))...)
+		w.text("object", string(f.period))
 		w.text("day", f.day.String())
 		w.float("old", before.values[m])
 		w.float("new", now)

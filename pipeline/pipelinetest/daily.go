@@ -61,7 +61,7 @@ func (a *account) countsFromZero(p *post, r reading) bool {
 	}
 	own := int64(math.MinInt64)
 	for _, run := range a.runs {
-		if run.start <= r.at {
+		if cut(run.start) <= r.at {
 			own = max(own, run.start)
 		}
 	}
@@ -178,7 +178,7 @@ func (a *account) fillCovered(at func(jauge.Day, jauge.Format) *dayRow) {
 			row := at(day, p.format())
 			row.values[jauge.PostsPublished] += 0
 			for _, f := range a.postFields() {
-				if a.borneBefore(f.Metric, a.cal.end(day)) {
+				if !f.Varies || a.borneBefore(f.Metric, a.cal.end(day)) {
 					row.values[f.Metric] += 0
 				}
 			}

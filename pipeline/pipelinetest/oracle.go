@@ -69,7 +69,6 @@ type figure struct {
 	start  int64
 	day    jauge.Day
 	seen   int64
-	object string
 	final  bool
 	paid   bool
 	values map[jauge.Metric]float64
@@ -151,7 +150,7 @@ func (a *account) readRun(p jauge.Page, obs jauge.Observation, complete bool) {
 func (a *account) readFigure(p jauge.Page, obs jauge.Observation) {
 	a.figures = append(a.figures, figure{
 		period: obs.Period, start: obs.Start.UnixNano(), day: a.cal.day(obs.Start.UnixNano()),
-		seen: p.ObservedAt.UnixNano(), object: obs.ID, final: obs.Final, paid: obs.Paid, values: a.accountValues(obs),
+		seen: p.ObservedAt.UnixNano(), final: obs.Final, paid: obs.Paid, values: a.accountValues(obs),
 	})
 }
 
