@@ -59,6 +59,6 @@ type Advance struct {
 // Outcome ends an account's run in the scheduler's memory.
 type Outcome struct {
 	Ref     int64
-	At      time.Time
-	Failure Failure // without a Reason: it ended well. Count is kept by the memory
+	At      time.Time // when it ended; zero with no Failure: it ended, and says nothing of the schedule
+	Failure Failure   // without a Reason: it ended well. Count is kept by the memory
 }

@@ -39,7 +39,8 @@ type Collector interface {
 
 // Emit takes a page: it stamps run and read time and returns when the page is held safely. The collector sets
 // Platform, Account, Handle, API and Observations; one object stands at most once in a page, and is emitted with
-// counters at most once in a call of Collect. An error of emit ends the walk at once.
+// counters at most once in a call of Collect. Emit keeps the page and what it points to: the collector must not change
+// them afterwards. An error of emit ends the walk at once.
 type Emit func(ctx context.Context, page jauge.Page) error
 
 // Request is the work of one call.

@@ -37,6 +37,7 @@ func millis(t time.Time) int64 {
 }
 
 // Begin records that runs of these accounts begin, and takes posts published before ladderFrom off the re-read ladder.
+// A zero at leaves LastRun as it is.
 func (d *DB) Begin(ctx context.Context, refs []int64, at, ladderFrom time.Time) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		begin, prune := tx.StmtContext(ctx, d.stmts.begin), tx.StmtContext(ctx, d.stmts.prune)
@@ -173,15 +174,19 @@ func (d *DB) putPosts(
 	return added, err
 }
 
-// End records how runs ended, in one transaction.
+// End records how runs ended, in one transaction. One with neither an instant nor a failure ended, and says nothing.
 func (d *DB) End(ctx context.Context, outcomes []jauge.Outcome) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		ended, failed := tx.StmtContext(ctx, d.stmts.ended), tx.StmtContext(ctx, d.stmts.failed)
+		left := tx.StmtContext(ctx, d.stmts.left)
 		for _, o := range outcomes {
 			var err error
-			if o.Failure.Reason == "" {
+			switch {
+			case o.Failure.Reason == "" && o.At.IsZero():
+				_, err = left.ExecContext(ctx, o.Ref)
+			case o.Failure.Reason == "":
 				_, err = ended.ExecContext(ctx, nanos(o.At), o.Ref)
-			} else {
+			default:
 				_, err = failed.ExecContext(ctx, o.Failure.Reason, o.Failure.Text, nanos(o.Failure.At), o.Ref)
 			}
 			if err != nil {

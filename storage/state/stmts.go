@@ -13,7 +13,7 @@ type stmts struct {
 	begin, prune                    *sql.Stmt
 	updatePost, updateState, insert *sql.Stmt
 	count, observed, complete       *sql.Stmt
-	ended, failed                   *sql.Stmt
+	ended, failed, left             *sql.Stmt
 	due, followed                   *sql.Stmt // of the readers
 }
 
@@ -23,7 +23,8 @@ func (s *stmts) prepare(ctx context.Context, write, read *sql.DB) error {
 		db   *sql.DB
 		text string
 	}{
-		{&s.begin, write, `UPDATE account SET last_run = ?, unfinished = 1 WHERE ref = ?`},
+		{&s.begin, write, `UPDATE account SET last_run = CASE ?1 WHEN 0 THEN last_run ELSE ?1 END, unfinished = 1
+			WHERE ref = ?2`},
 		{&s.prune, write, `UPDATE post SET due = 0 WHERE account = ? AND due > 0 AND published < ?`},
 		{&s.updatePost, write, `UPDATE post SET read = ?, due = ?, state = ? WHERE account = ? AND stem = ? AND id = ?`},
 		{&s.updateState, write, `UPDATE post SET read = ?1, due = CASE ?2 WHEN 1 THEN 0 ELSE due END, state = ?2
@@ -36,8 +37,9 @@ func (s *stmts) prepare(ctx context.Context, write, read *sql.DB) error {
 			handle = CASE ?2 WHEN '' THEN handle ELSE ?2 END, state = CASE ?3 WHEN '' THEN state ELSE ?3 END
 			WHERE ref = ?4`},
 		{&s.complete, write, `UPDATE account SET last_complete = ?, newest = max(newest, ?) WHERE ref = ?`},
-		{&s.ended, write, `UPDATE account SET unfinished = 0, last_success = ?, fail_reason = '', fail_text = '',
-			fail_at = 0, fail_count = 0 WHERE ref = ?`},
+		{&s.ended, write, `UPDATE account SET unfinished = 0, last_success = max(last_success, ?), fail_reason = '',
+			fail_text = '', fail_at = 0, fail_count = 0 WHERE ref = ?`},
+		{&s.left, write, `UPDATE account SET unfinished = 0 WHERE ref = ?`},
 		{&s.failed, write, `UPDATE account SET unfinished = 0, fail_reason = ?, fail_text = ?, fail_at = ?,
 			fail_count = fail_count + 1 WHERE ref = ?`},
 		{&s.due, read, `SELECT stem, id, published, read, due, state, rank FROM (

@@ -1,0 +1,293 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors"
+)
+
+// work is what a group is to do.
+type work struct {
+	task      collectors.Task
+	refs      []int64
+	scheduled bool // its turn came, nobody asked: accounts that were read lately are left out
+	all       bool // every post on the ladder counts as due
+	since     time.Time
+	progress  func(Event)
+	calls     *atomic.Int64 // counts HTTP calls; may be nil
+}
+
+// account is one account within a group's run.
+type account struct {
+	f     jauge.Followed
+	run   string
+	start time.Time
+	due   map[string]time.Time // publication instants of the posts asked for
+	mark  jauge.BackfillMark
+	gone  atomic.Bool // taken out of config meanwhile
+
+	held     *jauge.Page // read, stamped, not yet appended: it may turn out to be the last
+	seq      int
+	observed time.Time
+	newest   time.Time // publication of the newest post seen
+	lost     bool      // a page of the run was not taken: no mark
+
+	pages, posts, added, deleted int
+	complete                     bool
+	state                        jauge.AccountState
+	err                          error
+	began, ended                 time.Time
+}
+
+// groupRun is one call of Collect with all that belongs to it.
+type groupRun struct {
+	s        *Scheduler
+	l        *lane
+	w        work
+	accounts []*account
+	byID     map[string]*account
+}
+
+// runGroup reads accounts of one platform. What goes wrong for an account is in its account value; an error means
+// that nothing could be done for any.
+func (s *Scheduler) runGroup(ctx context.Context, l *lane, w work) ([]*account, error) {
+	if err := s.locks.acquire(ctx, w.refs); err != nil {
+		return nil, err
+	}
+	defer s.locks.release(w.refs)
+	followed, err := s.state.Followed(ctx, w.refs)
+	if err != nil {
+		return nil, err
+	}
+	g := &groupRun{s: s, l: l, w: w, byID: map[string]*account{}}
+	var unresolved []*account
+	for _, f := range followed {
+		if !f.Removed.IsZero() || w.scheduled && l.early(&f) {
+			continue
+		}
+		a := &account{f: f, began: time.Now().UTC()}
+		release, ok := s.resolve(ctx, l, a, w.scheduled)
+		defer release()
+		switch {
+		case !ok:
+		case a.err != nil:
+			unresolved = append(unresolved, a)
+		default:
+			g.accounts = append(g.accounts, a)
+			g.byID[a.f.Account.ID] = a
+		}
+	}
+	if len(g.accounts) > 0 {
+		if err := g.run(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range unresolved {
+		g.report(a)
+	}
+	return append(g.accounts, unresolved...), nil
+}
+
+// early tells whether an account was read so lately that its turn may pass: after a run that was caught up or asked
+// for. A failed run never makes it early.
+func (l *lane) early(f *jauge.Followed) bool {
+	if f.Failure.Reason != "" || f.Unfinished {
+		return false
+	}
+	now := time.Now().UTC()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	since := now.Sub(f.LastRun)
+	return since >= 0 && since < l.firing.window(now).length()/4
+}
+
+// run reads the accounts of the group, which are locked and resolved.
+func (g *groupRun) run(ctx context.Context) error {
+	if err := g.begin(ctx); err != nil {
+		return err
+	}
+	defer g.leave()
+	targets := make([]collectors.Target, len(g.accounts))
+	for i, a := range g.accounts {
+		t, err := g.target(ctx, a)
+		if err != nil {
+			return err
+		}
+		targets[i] = t
+	}
+	req := collectors.Request{Task: g.w.task, Targets: targets, HTTP: g.client()}
+	results, err := g.l.collector.Collect(ctx, req, g.emit)
+	byID := make(map[string]collectors.Result, len(results))
+	for _, r := range results {
+		byID[r.Account] = r
+	}
+	outcomes := make([]jauge.Outcome, 0, len(g.accounts))
+	for _, a := range g.accounts {
+		r, ok := byID[a.f.Account.ID]
+		if !ok {
+			r = collectors.Result{Err: err}
+			if err == nil {
+				r.Err = fmt.Errorf("collector of %s gave no result for the account", g.l.platform.Name)
+			}
+		}
+		g.finish(ctx, a, r)
+		if o, ok := g.outcome(a); ok {
+			outcomes = append(outcomes, o)
+		}
+		g.report(a)
+	}
+	return g.keep(ctx, func(ctx context.Context) error { return g.s.state.End(ctx, outcomes) })
+}
+
+// begin gives every account its run id and start, and waits for the next second where one was observed in this one:
+// readings are stored by the second, and two runs must not meet in one.
+func (g *groupRun) begin(ctx context.Context) error {
+	now, err := g.s.nextSecond(ctx, g.accounts)
+	if err != nil {
+		return err
+	}
+	refs := make([]int64, len(g.accounts))
+	g.s.mu.Lock()
+	for i, a := range g.accounts {
+		refs[i] = a.f.Ref
+		a.run, a.start = ulid.Make().String(), now
+		if next := a.f.Observed.Truncate(time.Second).Add(time.Second); next.After(now) && !a.f.Observed.IsZero() {
+			a.start = next // the clock was set back: go on behind what was read
+		}
+		a.observed = a.f.Observed
+		g.s.running[a.f.Ref] = a
+	}
+	g.s.mu.Unlock()
+	began := now
+	if g.w.task != collectors.TaskRefresh {
+		began = time.Time{} // a backfill is no run of the schedule
+	}
+	if err := g.s.state.Begin(ctx, refs, began, now.Add(-g.s.ladder.End())); err != nil {
+		g.leave()
+		return err
+	}
+	return nil
+}
+
+func (g *groupRun) leave() {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	for _, a := range g.accounts {
+		delete(g.s.running, a.f.Ref)
+	}
+}
+
+// clockSlack is how far in the future an observation may lie and be waited for; one further ahead means that the
+// clock was set back.
+const clockSlack = 2 * time.Second
+
+// nextSecond returns an instant in a second in which none of the accounts was observed yet.
+func (s *Scheduler) nextSecond(ctx context.Context, accounts []*account) (time.Time, error) {
+	now := time.Now().UTC()
+	free := now
+	for _, a := range accounts {
+		last := a.f.Observed
+		if a.f.Unfinished { // its last observations may not be recorded
+			last = now
+		}
+		if next := last.Truncate(time.Second).Add(time.Second); next.After(free) && last.Sub(now) <= clockSlack {
+			free = next
+		}
+	}
+	if err := sleep(ctx, s.stopping, free.Sub(now)); err != nil {
+		return now, err
+	}
+	return time.Now().UTC(), nil
+}
+
+// sleep waits; it ends early with an error when ctx ends or the scheduler stops.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-stop:
+		return errStopping
+	}
+}
+
+// target says what the collector is to do for an account.
+func (g *groupRun) target(ctx context.Context, a *account) (collectors.Target, error) {
+	t := collectors.Target{Account: a.f.Account}
+	if g.w.task == collectors.TaskBackfill {
+		m, _, err := g.s.state.Backfill(ctx, a.f.Ref)
+		if err != nil {
+			return t, err
+		}
+		a.mark = nextMark(m, g.w.since)
+		t.Until, t.Cursor, t.Pages = g.w.since, a.mark.Cursor, g.s.cfg.BackfillPages
+		return t, nil
+	}
+	t.Until = a.start.Add(-g.s.cfg.Depth)
+	if !a.f.Newest.IsZero() {
+		t.Newest = a.f.Newest.Add(-g.s.cfg.Overlap)
+	}
+	var by time.Time
+	if !g.w.all {
+		by = a.start.Add(g.l.slack(a.start))
+	}
+	posts, err := g.s.state.Due(ctx, a.f.Ref, by)
+	if err != nil {
+		return t, err
+	}
+	a.due = make(map[string]time.Time, len(posts))
+	t.Due = make([]collectors.PostRef, len(posts))
+	for i, p := range posts {
+		t.Due[i] = collectors.PostRef{ID: p.ID, PublishedAt: p.PublishedAt, Rank: p.Rank}
+		a.due[p.ID] = p.PublishedAt
+	}
+	return t, nil
+}
+
+// slack is half the interval between an account's runs: a post that falls due before the middle of the way to the
+// next run is read in this one. Else an hourly post, read some seconds after the hour, would miss every second run.
+func (l *lane) slack(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.firing.window(now).length() / 2
+}
+
+// client is the platform's HTTP client, with its calls counted.
+func (g *groupRun) client() *http.Client {
+	hc := g.s.clients(g.l.platform.Name)
+	if hc == nil || g.w.calls == nil {
+		return hc
+	}
+	own := *hc
+	own.Transport = counting{hc.Transport, g.w.calls}
+	return &own
+}
+
+func noClient(jauge.Platform) *http.Client { return nil }
+
+type counting struct {
+	next  http.RoundTripper
+	calls *atomic.Int64
+}
+
+// RoundTrip counts a call.
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.calls.Add(1)
+	if c.next == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return c.next.RoundTrip(r)
+}
