@@ -16,7 +16,7 @@ func (a *account) accountRows(out rows) {
 		a.instantRow(out, r)
 	}
 	for i, f := range a.figures {
-		h := newRow(jauge.SocialAccountHistory, readAt(f), a.tags(string(f.period), paid(f.paid))...)
+		h := newRow(jauge.SocialAccountHistory, a.readAt(f), a.tags(string(f.period), paid(f.paid))...)
 		h.text("day", f.day.String())
 		h.metrics(f.values)
 		out.put(h)
@@ -49,9 +49,10 @@ func (a *account) instantRow(out rows, r *run) {
 	out.put(w)
 }
 
-// readAt is when a figure was read: days that are read together are told apart below the second. The object of a
-// period figure is its period, beside the account that is in the tags.
-func readAt(f figure) int64 { return cut(f.seen) + hashed(string(f.period)+"|"+f.day.String()) }
+// readAt is when a figure was read: days that are read together are told apart below the second (rule 15).
+func (a *account) readAt(f figure) int64 {
+	return cut(f.seen) + hashed(a.Account.ID+"|"+f.day.String())
+}
 
 // same tells whether two readings speak of the same figure.
 func same(f, g figure) bool {
@@ -82,12 +83,12 @@ func (a *account) restatements(out rows, i int) {
 		if before == nil || before.values[m] == now {
 			continue
 		}
-		w := newRow(jauge.Restatement, readAt(f), a.tags(string(m))...)
-		w.text("object", string(f.period))
+		w := newRow(jauge.Restatement, a.readAt(f), a.tags(string(m))...)
+		w.text("object", a.Account.ID)
 		w.text("day", f.day.String())
 		w.float("old", before.values[m])
 		w.float("new", now)
-		w.float("age_days", float64(f.seen-a.cal.end(f.day))/float64(24*hour))
+		w.float("age_days", float64(cut(f.seen)-a.cal.end(f.day))/float64(24*hour))
 		out.put(w)
 	}
 }
