@@ -52,7 +52,7 @@ func (c *circuit) refuses(now time.Time) *jauge.Error {
 
 // open is the error of an open circuit; RetryAfter is when it lets a call through again.
 func (c *circuit) open(now time.Time) *jauge.Error {
-	left := time.Unix(0, c.since.Load()).Add(c.stays).Sub(now)
+	left := time.Unix(0, c.since.Load()).Add(c.stays).Sub(now) + time.Millisecond // it opens just after, not at, its end
 	return &jauge.Error{
 		Reason: jauge.ReasonServer, RetryAfter: max(left, time.Second),
 		Err: fmt.Errorf("%w: %s", errCircuit, c.breaker.Name()),
