@@ -15,6 +15,7 @@ type post struct {
 	pub     int64 // publication instant
 	format  string
 	state   string
+	stored  string    // state as the row has it
 	version int64     // observed_at of the newest counters; 0: none stored yet
 	last    int64     // instant of the newest reading that bore counters
 	newest  int64     // instant of the newest reading of any kind
@@ -101,7 +102,9 @@ type account struct {
 	touched map[jauge.Day]struct{} // days to be written and evaluated in this batch
 	slow    bool                   // the batch held readings that are not the newest: days are made anew from the history
 	need    jauge.Day              // from this day on
+	loading bool                   // differences that begin before the exact days are left out
 	fresh   bool                   // nothing is in the store yet
+	mends   []jauge.Record         // rows that the history shows to be out of date
 	stale   []jauge.Record         // rows that a crash left behind
 }
 
@@ -217,6 +220,9 @@ func (a *account) cell(d jauge.Day, format string) *cell {
 
 // gain adds a difference of one atom to the days that it spans.
 func (a *account) gain(format string, i int, from, to int64, diff float64) {
+	if d := dayOf(from, a.plat.zone); d < a.from && !a.loading {
+		a.slowFrom(d)
+	}
 	split(a.plat.zone, from, to, diff, func(d jauge.Day, share float64, estimated bool) {
 		if d < a.from {
 			return

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"sort"
 	"time"
 
@@ -81,6 +82,8 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 	if string(r.info.Format) != po.format {
 		out.deletes = append(out.deletes, jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)})
 		po.format, lost = string(r.info.Format), false
+		back := jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)}
+		out.deletes = slices.DeleteFunc(out.deletes, func(d jauge.Record) bool { return d.Key() == back.Key() })
 	}
 	po.pub = r.info.PublishedAt.UnixNano()
 	out.main = append(out.main, a.postRow(po, r, lost))
@@ -135,6 +138,7 @@ func (p *Pipeline) applyUnknown(a *account, r *reading, out *rows) {
 	po.time = seconds(pub) + a.freeSlot(r.post)
 	instant := seconds(r.version) + po.slot()
 	po.newest = instant
+	a.newFormat(po)
 	a.addPost(po)
 	a.touch(dayOf(pub, a.plat.zone))
 	if orphan {
@@ -146,6 +150,29 @@ func (p *Pipeline) applyUnknown(a *account, r *reading, out *rows) {
 	out.history = append(out.history, a.historyRow(po, r, instant))
 	p.advance(a, po, r, instant, !a.slow)
 	out.main = append(out.main, a.postRow(po, r, false))
+}
+
+// newFormat touches the covered days that get a row because a post of their format is known now.
+func (a *account) newFormat(po *post) {
+	old, known := a.formats[po.format]
+	if known && old <= po.pub {
+		return
+	}
+	first, last, ok := a.covered()
+	if !ok || po.pub > last {
+		return
+	}
+	if known {
+		last = min(last, old)
+	}
+	from := max(first, po.pub)
+	if from > last {
+		return
+	}
+	if d := dayOf(from, a.plat.zone); d < a.from {
+		a.slowFrom(d)
+	}
+	a.touchSpan(from, last)
 }
 
 // applyInstant takes the account's gauges or state as read in a run.
@@ -166,6 +193,7 @@ func (p *Pipeline) applyInstant(a *account, pg *jauge.Page, f *figure, out *rows
 	rn.version, rn.vals = f.version, f.vals
 	rn.setGauges()
 	vs := append([]jauge.Value{
+		jauge.TextValue(accountCol.day, dayOf(f.start, a.plat.zone).String()),
 		jauge.FlagValue(accountCol.final, true), jauge.TextValue(accountCol.handle, pg.Handle),
 		jauge.FlagValue(accountCol.competitor, p.competitor(a.key)), jauge.FlagValue(accountCol.complete, rn.complete),
 		jauge.IntValue(accountCol.observed, f.version),
@@ -249,6 +277,7 @@ func (p *Pipeline) applyMark(a *account, start int64, out *rows) {
 	out.main = append(out.main, jauge.Record{
 		Schema: accountSchema, Time: start, Tags: a.accountTags(jauge.PeriodInstant, false),
 		Values: sorted([]jauge.Value{
+			jauge.TextValue(accountCol.day, dayOf(start, a.plat.zone).String()),
 			jauge.FlagValue(accountCol.final, true), jauge.FlagValue(accountCol.competitor, p.competitor(a.key)),
 			jauge.FlagValue(accountCol.complete, true),
 		}),

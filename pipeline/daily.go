@@ -119,7 +119,7 @@ func (p *Pipeline) finalise(a *account) {
 
 // dayTotal is what all formats together gained in a day.
 type dayTotal struct {
-	vals      []float64 // atoms, NaN where no row has a value
+	vals      []float64 // atoms, then sums; NaN where no row has a value
 	published float64   // NaN where none
 	estimated bool
 	rows      bool
@@ -132,7 +132,7 @@ func (a *account) totals(from, to jauge.Day) []dayTotal {
 	}
 	out := make([]dayTotal, to-from+1)
 	for i := range out {
-		out[i] = dayTotal{vals: a.nans(), published: math.NaN()}
+		out[i] = dayTotal{vals: a.plat.nans(), published: math.NaN()}
 	}
 	vals := a.nans()
 	for k, c := range a.cells {
@@ -151,6 +151,11 @@ func (a *account) totals(from, to jauge.Day) []dayTotal {
 				some = true
 			}
 		}
+		for i, sm := range a.plat.sums {
+			if v := total(vals, sm.parts, a.plat.varies); !math.IsNaN(v) {
+				t.vals[len(vals)+i] = plus(t.vals[len(vals)+i], v)
+			}
+		}
 		t.rows = t.rows || some
 		t.estimated = t.estimated || (some && c.estimated)
 	}
@@ -161,6 +166,9 @@ func (a *account) totals(from, to jauge.Day) []dayTotal {
 				if !at.varies {
 					t.vals[j] = 0
 				}
+			}
+			for j, sm := range a.plat.sums {
+				t.vals[len(vals)+j] = total(t.vals, sm.parts, a.plat.varies)
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func shares(diff float64, parts []uint64) []float64 {
 	if diff != math.Trunc(diff) || magnitude >= 1<<53 {
 		rest := diff
 		for i, p := range parts[:len(parts)-1] {
-			out[i] = diff * (float64(p) / float64(all))
+			out[i] = diff * float64(p) / float64(all)
 			rest -= out[i]
 		}
 		out[len(parts)-1] = rest

@@ -80,18 +80,18 @@ func (p *Pipeline) restate(ctx context.Context, a *account, out *rows) error {
 
 func (p *Pipeline) restateFigure(ctx context.Context, a *account, k figureKey, out *rows) error {
 	day := dayOf(k.start, a.plat.zone)
-	paid := "false"
-	if k.paid {
-		paid = "true"
-	}
 	object := string(k.period) + "|" + day.String()
+	type series struct {
+		paid string
+		col  int
+	}
 	want := map[string]jauge.Record{}
-	last := map[int]float64{}
-	q := jauge.Query{Measurement: jauge.SocialAccountHistory, Match: map[string][]string{
-		"platform": {string(a.key.Platform)}, "account": {a.key.Account}, "period": {string(k.period)},
-		"paid": {paid}, "day": {day.String()},
-	}}
-	for r, err := range p.store.Read(ctx, q) {
+	last := map[series]float64{}
+	match := map[string][]string{
+		"platform": {string(a.key.Platform)}, "account": {a.key.Account}, "day": {day.String()},
+		"period": {string(k.period)},
+	}
+	for r, err := range p.store.Read(ctx, jauge.Query{Measurement: jauge.SocialAccountHistory, Match: match}) {
 		if err != nil {
 			return err
 		}
@@ -100,8 +100,9 @@ func (p *Pipeline) restateFigure(ctx context.Context, a *account, k figureKey, o
 			if c.Type != jauge.Float {
 				continue
 			}
-			old, seen := last[v.Col]
-			last[v.Col] = v.Float()
+			s := series{r.Tag("paid"), v.Col}
+			old, seen := last[s]
+			last[s] = v.Float()
 			if !seen || old == v.Float() {
 				continue
 			}
@@ -109,27 +110,25 @@ func (p *Pipeline) restateFigure(ctx context.Context, a *account, k figureKey, o
 			want[rec.Key()] = rec
 		}
 	}
-	return p.replaceRows(ctx, a, jauge.Query{Measurement: jauge.Restatement, Match: map[string][]string{
-		"platform": {string(a.key.Platform)}, "account": {a.key.Account}, "object": {string(k.period)},
-		"day": {day.String()},
-	}}, want, out)
+	delete(match, "period")
+	match["object"] = []string{string(k.period)}
+	return p.replaceRows(ctx, jauge.Query{Measurement: jauge.Restatement, Match: match}, want, out)
 }
 
 func (a *account) restatement(metric, period, object string, day jauge.Day, at int64, old, now float64) jauge.Record {
-	end := dayOf(startOf(day+1, a.plat.zone), a.plat.zone)
 	return jauge.Record{
 		Schema: restatementSchema, Time: seconds(at) + hashNanos(object),
 		Tags: []string{a.brand, string(a.key.Platform), a.key.Account, metric},
 		Values: []jauge.Value{
 			jauge.TextValue(restatementCol.object, period), jauge.TextValue(restatementCol.day, day.String()),
 			jauge.FloatValue(restatementCol.old, old), jauge.FloatValue(restatementCol.new, now),
-			jauge.FloatValue(restatementCol.age, ageDays(a.plat.zone, end, at)),
+			jauge.FloatValue(restatementCol.age, ageDays(a.plat.zone, day, at)),
 		},
 	}
 }
 
 // replaceRows makes the rows that a query finds be those of want: what differs is written, what is too much goes.
-func (p *Pipeline) replaceRows(ctx context.Context, _ *account, q jauge.Query, want map[string]jauge.Record, out *rows) error {
+func (p *Pipeline) replaceRows(ctx context.Context, q jauge.Query, want map[string]jauge.Record, out *rows) error {
 	for r, err := range p.store.Read(ctx, q) {
 		if err != nil {
 			return err

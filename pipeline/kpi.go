@@ -37,7 +37,7 @@ type windowScope struct {
 	p         *Pipeline
 	a         *account
 	from, to  jauge.Day
-	vals      []float64 // atoms, summed over the window
+	vals      []float64 // atoms, then sums, added up over the window
 	published float64
 	postsEst  bool // a day of posts in the window is estimated
 	estimated bool // a figure that was asked for is an estimate
@@ -45,7 +45,7 @@ type windowScope struct {
 
 // window folds the days' totals; totals begins with the day base.
 func (p *Pipeline) window(a *account, totals []dayTotal, base, from, to jauge.Day) *windowScope {
-	s := &windowScope{p: p, a: a, from: from, to: to, vals: a.nans(), published: math.NaN()}
+	s := &windowScope{p: p, a: a, from: from, to: to, vals: a.plat.nans(), published: math.NaN()}
 	for d := max(from, base); d <= to && int(d-base) < len(totals); d++ {
 		t := &totals[d-base]
 		if !math.IsNaN(t.published) {
@@ -71,7 +71,7 @@ func (s *windowScope) sum(m jauge.Metric) operand {
 	} else if i := slices.IndexFunc(pl.atoms, func(a atom) bool { return a.metric == m }); i >= 0 {
 		v = s.vals[i]
 	} else if i := slices.IndexFunc(pl.sums, func(x sum) bool { return x.metric == m }); i >= 0 {
-		v = total(s.vals, pl.sums[i].parts, func(int) bool { return true })
+		v = s.vals[len(pl.atoms)+i]
 	}
 	if len(s.a.figures) > 0 {
 		v = s.withFigures(m, v)

@@ -167,6 +167,7 @@ func (r *reader) addRow(rec *jauge.Record) {
 	if po.id == "" {
 		return
 	}
+	po.stored = po.state
 	po.pub, _ = rec.Int("published_at")
 	po.version, _ = rec.Int("observed_at")
 	if po.version != 0 {
@@ -398,6 +399,8 @@ var allFormats = []jauge.Format{
 func (r *reader) compute() {
 	a := r.a
 	r.addCarried()
+	a.loading = true
+	defer func() { a.loading = false }()
 	seq := map[*post][]point{} // per post and atom: newest value so far
 	for _, h := range r.hist {
 		if h.at >= h.po.newest {
@@ -421,6 +424,12 @@ func (r *reader) compute() {
 				a.gain(h.po.format, i, from, h.at, v)
 			}
 			last[i] = point{h.at, v}
+		}
+	}
+	for _, po := range a.posts {
+		if po.state != po.stored && po.version != 0 {
+			a.mends = append(a.mends, a.stateRow(po))
+			po.stored = po.state
 		}
 	}
 	for po, last := range seq {

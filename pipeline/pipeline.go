@@ -371,7 +371,8 @@ func (p *Pipeline) derive(ctx context.Context, b *batch, accounts []*account) er
 	for _, a := range accounts {
 		p.writeDays(a, &b.rows)
 		b.rows.deletes = append(b.rows.deletes, a.stale...)
-		a.stale = nil
+		b.rows.main = append(b.rows.main, a.mends...)
+		a.stale, a.mends = nil, nil
 		ends := a.ends()
 		if len(ends) > 0 {
 			br, err := p.loadBrand(ctx, a.brand, ends[0])

@@ -113,6 +113,18 @@ func (p *platform) outputs(s *jauge.Schema) []output {
 	return out
 }
 
+// nans makes room for a number of each atom and each sum, all absent.
+func (p *platform) nans() []float64 {
+	out := make([]float64, len(p.atoms)+len(p.sums))
+	for i := range out {
+		out[i] = math.NaN()
+	}
+	return out
+}
+
+// varies tells whether not every server offers an atom.
+func (p *platform) varies(i int) bool { return p.atoms[i].varies }
+
 // total adds up parts. A part that is absent makes the sum absent, unless drop says that it was never offered.
 func total(vals []float64, parts []int, drop func(part int) bool) float64 {
 	s, n := 0.0, 0

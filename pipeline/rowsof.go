@@ -92,7 +92,7 @@ func (a *account) dayValues(k dayFormat, c *cell, vals []float64) (published flo
 	if covered && k.day >= a.from {
 		end := startOf(k.day+1, a.plat.zone)
 		for i, v := range vals {
-			if math.IsNaN(v) && a.borne[i] < end {
+			if math.IsNaN(v) && (!a.plat.atoms[i].varies || a.borne[i] < end) {
 				vals[i] = 0
 			}
 		}
@@ -118,7 +118,7 @@ func (a *account) dailyRow(k dayFormat, c *cell) (rec jauge.Record, ok bool) {
 		vs = append(vs, jauge.FloatValue(dailyCol.published, published))
 	}
 	for _, o := range a.plat.dailyOut {
-		if v := total(vals, o.parts, func(int) bool { return true }); !math.IsNaN(v) {
+		if v := total(vals, o.parts, a.plat.varies); !math.IsNaN(v) {
 			vs = append(vs, jauge.FloatValue(o.col, v))
 		}
 	}
@@ -154,6 +154,7 @@ func (p *Pipeline) competitor(k jauge.Key) bool {
 	return m.Account.Competitor
 }
 
+// ageDays is how long after the end of a day a reading came, in units of 24 hours.
 func ageDays(zone *time.Location, day jauge.Day, at int64) float64 {
-	return float64(dayOf(at, zone) - day)
+	return float64(seconds(at)-startOf(day+1, zone)) / float64(dayNanos)
 }

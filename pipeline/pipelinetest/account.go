@@ -51,7 +51,7 @@ func (a *account) instantRow(out rows, r *run) {
 
 // readAt is when a figure was read: days that are read together are told apart below the second (rule 15).
 func (a *account) readAt(f figure) int64 {
-	return cut(f.seen) + hashed(a.Account.ID+"|"+f.day.String())
+	return cut(f.seen) + hashed(string(f.period)+"|"+f.day.String())
 }
 
 // same tells whether two readings speak of the same figure.
@@ -84,7 +84,7 @@ func (a *account) restatements(out rows, i int) {
 			continue
 		}
 		w := newRow(jauge.Restatement, a.readAt(f), a.tags(string(m))...)
-		w.text("object", a.Account.ID)
+		w.text("object", string(f.period))
 		w.text("day", f.day.String())
 		w.float("old", before.values[m])
 		w.float("new", now)
