@@ -12,7 +12,9 @@ influxd=$cache/influxd-$version
 
 build() (
   [ -x "$influxd" ] && exit 0
-  need go golang; need cargo cargo; need gcc gcc
+  # Debian's own Go and Rust are too old for it.
+  for c in go cargo; do command -v $c >/dev/null || fail "the command $c is missing: install a current one, InfluxDB is built with it"; done
+  need gcc gcc
   work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
   cp "$here"/{go.mod,go.sum,tools.go} "$work"; cd "$work"
   # Its query language library (Rust) pins an old toolchain and takes warnings for errors: build it with the machine's
