@@ -521,7 +521,9 @@ func (f *flaky) End(ctx context.Context, o []jauge.Outcome) error {
 	return f.State.End(ctx, o)
 }
 
-func (f *flaky) Roster(ctx context.Context) iter.Seq2[jauge.Followed, error] { return f.State.Roster(ctx) }
+func (f *flaky) Roster(ctx context.Context) iter.Seq2[jauge.Followed, error] {
+	return f.State.Roster(ctx)
+}
 
 func handles(n int) []string {
 	out := make([]string, n)

@@ -15,7 +15,7 @@ type Rung struct {
 type Ladder []Rung
 
 // DefaultLadder reads hourly in the first day, every six hours in the first week, daily in the first month, weekly in
-// the first quarter, then never.
+// the first quarter and as it ends, then never.
 func DefaultLadder() Ladder {
 	const day = 24 * time.Hour
 	return Ladder{{day, time.Hour}, {7 * day, 6 * time.Hour}, {30 * day, day}, {LadderEnd, 7 * day}}
@@ -30,18 +30,14 @@ func (l Ladder) End() time.Duration {
 }
 
 // Next returns when a post is due again that was published at one instant and read at another, zero where it has left
-// the ladder or would leave it before. A post published after its reading, as some clients claim, counts as published
-// at the reading.
+// the ladder. Its last turn comes as it leaves, so that its last days are told too; a run that comes later than that
+// finds it gone. A post published after its reading, as some clients claim, counts as published at the reading.
 func (l Ladder) Next(published, read time.Time) time.Time {
 	age := max(0, read.Sub(published))
 	for _, r := range l {
-		if age >= r.Younger {
-			continue
+		if age < r.Younger {
+			return read.Add(min(r.Every, l.End()-age))
 		}
-		if age+r.Every >= l.End() {
-			return time.Time{}
-		}
-		return read.Add(r.Every)
 	}
 	return time.Time{}
 }

@@ -20,6 +20,9 @@ var (
 	errRemoved  = errors.New("the account was taken out of the configuration")
 )
 
+// longestTick bounds how late a run may begin after its turn, for the sake of fuller groups.
+const longestTick = 30 * time.Second
+
 // hardStop is how long Run waits for groups whose context it has ended.
 const hardStop = 5 * time.Second
 
@@ -198,7 +201,7 @@ func (l *lane) start(now time.Time) time.Duration {
 	defer l.mu.Unlock()
 	l.last = now
 	every := l.firing.window(now).length() / 60
-	return min(15*time.Second, max(time.Second, every.Truncate(time.Second)))
+	return min(longestTick, max(time.Second, every.Truncate(time.Second)))
 }
 
 func (l *lane) close() {

@@ -119,6 +119,9 @@ func (l *lane) replace(n *fresh, now time.Time) {
 	defer l.mu.Unlock()
 	l.table = n.table
 	spread := min(l.s.cfg.CatchUp, time.Duration(len(n.missed))*catchUpPace)
+	if spread <= longestTick {
+		spread = 0 // few: nobody is hurt, and somebody may be watching the first start
+	}
 	for _, e := range n.missed {
 		if _, ok := l.pending[e.ref]; ok {
 			continue
