@@ -31,3 +31,5 @@ func TestPlatform(t *testing.T) {
 		},
 	})
 }
+
+func TestGoldens(t *testing.T) { collectortest.Goldens(t, bluesky.Platform, "", "testdata") }

@@ -114,11 +114,7 @@ func text(err error) string {
 
 func compare(t *testing.T, file string, got golden) {
 	t.Helper()
-	b, err := json.MarshalIndent(got, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b = append(b, '\n')
+	b := terse(t, got)
 	if *update {
 		if os.Getenv("CI") != "" {
 			t.Fatal("-update in CI: goldens are written by hand and reviewed")
@@ -135,6 +131,48 @@ func compare(t *testing.T, file string, got golden) {
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(b), "\n")); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", file, diff)
 	}
+}
+
+// terse writes a value as indented JSON without what is empty, so that a golden shows what was said. Values of wire
+// names are kept: there, 0 says something.
+func terse(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(b, &tree); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = json.MarshalIndent(prune(tree), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return append(b, '\n')
+}
+
+func prune(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			switch inner {
+			case nil, "", false, "0001-01-01T00:00:00Z":
+				delete(v, key)
+				continue
+			case 0.0:
+				if key != "Value" {
+					delete(v, key)
+				}
+				continue
+			}
+			v[key] = prune(inner)
+		}
+	case []any:
+		for i := range v {
+			v[i] = prune(v[i])
+		}
+	}
+	return v
 }
 
 func readJSON(t *testing.T, file string, v any) {
