@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,11 @@ import (
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
 	"jauge.dev/jauge/collectors/rest"
+	"jauge.dev/jauge/collectors/schedule"
+	"jauge.dev/jauge/pipeline"
+	"jauge.dev/jauge/pipeline/journal"
+	"jauge.dev/jauge/storage/sqlite"
+	"jauge.dev/jauge/storage/state"
 )
 
 //go:generate go test -run TestVariablesAreDocumented -update .
@@ -44,6 +50,16 @@ type Settings struct {
 	Log Log `env:", prefix=LOG_"`
 	// HTTP is how the platforms are called.
 	HTTP rest.Config `env:", prefix=HTTP_"`
+	// Journal keeps what was read until it is in the store.
+	Journal journal.Config `env:", prefix=JOURNAL_"`
+	// Pipeline turns readings into figures.
+	Pipeline pipeline.Config `env:", prefix=PIPELINE_"`
+	// Schedule says how accounts are read.
+	Schedule schedule.Config `env:", prefix=SCHEDULE_"`
+	// SQLite is the default store.
+	SQLite sqlite.Config `env:", prefix=SQLITE_"`
+	// State is the scheduler's memory.
+	State state.Config `env:", prefix=STATE_"`
 }
 
 // Log says how the log is written.
@@ -62,6 +78,7 @@ type Config struct {
 	Warnings []string                  // what is no mistake and yet probably not meant
 
 	variables []variable
+	set       map[string]bool
 }
 
 // Flag is a setting that was given on the command line.
@@ -78,7 +95,7 @@ type Source struct {
 	Platforms []collectors.Platform
 	// NeedFile makes a missing YAML file a mistake even where nobody named one.
 	NeedFile bool
-	// CheckKPIs judges the file's KPI entries as the pipeline will, nil for no judgement; the error speaks of one.
+	// CheckKPI judges one of the file's KPI entries as the pipeline will; nil for no judgement.
 	CheckKPI func(File, KPI) error
 }
 
@@ -88,11 +105,14 @@ func Load(ctx context.Context, src Source) (*Config, error) {
 	c := &Config{BaseURL: map[jauge.Platform]string{}}
 	env := &environment{vars: split(src.Environ), flags: src.Flags, readFile: src.ReadFile}
 	c.variables = variables(reflect.ValueOf(&c.Settings).Elem(), prefix)
+	c.set = map[string]bool{}
 	for i := range c.variables {
 		env.fill(ctx, &c.variables[i])
+		_, c.set[c.variables[i].name] = env.lookup(c.variables[i].name)
 	}
 	c.baseURLs(env, src.Platforms)
 	env.unknown(c.known(src.Platforms))
+	c.place()
 	for _, m := range c.validate() {
 		if !env.blamed(m.Variable) {
 			env.mistake(m.Variable, "%s", m.Text)
@@ -104,6 +124,13 @@ func Load(ctx context.Context, src Source) (*Config, error) {
 		return c, mistakes.sorted()
 	}
 	return c, nil
+}
+
+// place puts everything that has no path of its own into the data directory.
+func (c *Config) place() {
+	c.State.Path = c.Path("state.db")
+	c.SQLite.Path = cmp.Or(c.SQLite.Path, c.Path("jauge.db"))
+	c.Journal.Dir = cmp.Or(c.Journal.Dir, c.Path("journal"))
 }
 
 // readFile reads the YAML file into c.File.
@@ -124,6 +151,7 @@ func (c *Config) readFile(env *environment, src Source) Mistakes {
 	}
 	f, mistakes := ReadFile(path, b, src.Platforms, src.CheckKPI)
 	c.File = f
+	c.Schedule.Every, c.Schedule.Ladder = f.Schedules, f.Ladder
 	return mistakes
 }
 
@@ -191,21 +219,42 @@ type room struct {
 }
 
 func (c *Config) rooms() []room {
-	return []room{
+	rooms := []room{
 		{prefix + "HTTP_", c.HTTP.Validate},
+		{prefix + "JOURNAL_", c.Journal.Validate},
+		{prefix + "STATE_", c.State.Validate},
+		{prefix + "SCHEDULE_", c.Schedule.Validate},
 	}
+	switch c.Store { // what is not used need not be right
+	case StoreSQLite:
+		rooms = append(rooms, room{prefix + "SQLITE_", c.SQLite.Validate})
+	}
+	return rooms
 }
 
-// named turns a room's complaint, which begins with the name of its own setting, into one about our variable.
+// named turns a room's complaint, which begins with the name of its own setting, into one about our variable. Rooms
+// write the name as in their tag or in plain words ("max bytes"), with or without their own noun before it.
 func (c *Config) named(section string, err error) Mistake {
 	text := err.Error()
-	key, rest, _ := strings.Cut(text, " ")
+	noun := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(section, prefix), "_"))
+	plain := strings.ReplaceAll(strings.ToLower(text), "_", " ")
+	cut := len(plain) - len(strings.TrimPrefix(plain, noun+" "))
+	var best *variable
+	length := 0
 	for i := range c.variables {
-		if v := &c.variables[i]; v.section == section && v.key == strings.TrimSuffix(key, ":") {
-			return Mistake{Variable: v.name, Text: rest}
+		v := &c.variables[i]
+		key := strings.ReplaceAll(strings.ToLower(v.key), "_", " ")
+		for _, k := range []string{key, strings.TrimSuffix(key, " bytes")} {
+			rest, ok := strings.CutPrefix(plain[cut:], k)
+			if ok && v.section == section && len(k) > length && (rest == "" || rest[0] == ' ' || rest[0] == ':') {
+				best, length = v, len(k)
+			}
 		}
 	}
-	return Mistake{Variable: section + "*", Text: text}
+	if best == nil {
+		return Mistake{Variable: section + "*", Text: text}
+	}
+	return Mistake{Variable: best.name, Text: strings.TrimLeft(text[cut+length:], ": ")}
 }
 
 // flatten takes joined errors apart.
@@ -233,6 +282,9 @@ func (c *Config) LogLevel() slog.Level {
 	return l
 }
 
+// IsSet tells whether the operator set a variable, or the flag that stands for it.
+func (c *Config) IsSet(variable string) bool { return c.set[variable] }
+
 // Path returns the path of something in the data directory.
 func (c *Config) Path(elem ...string) string {
 	return filepath.Join(append([]string{c.DataDir}, elem...)...)
@@ -250,6 +302,9 @@ func (c *Config) Summary() []Setting {
 	out := make([]Setting, 0, len(c.variables))
 	for i := range c.variables {
 		v := &c.variables[i]
+		if slices.ContainsFunc(out, func(s Setting) bool { return s.Variable == v.name }) {
+			continue // one variable that two rooms read
+		}
 		out = append(out, Setting{v.name, fmt.Sprint(v.value.Interface()), v.fallback()})
 	}
 	for _, p := range slices.Sorted(maps.Keys(c.BaseURL)) {

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
+	"jauge.dev/jauge/collectors/schedule"
 	"jauge.dev/jauge/configs"
 )
 
@@ -100,9 +100,11 @@ func TestExampleRunsAsItIs(t *testing.T) {
 	if n := len(f.Accounts()); n < 2 {
 		t.Errorf("the example lists %d accounts, want some of each platform", n)
 	}
-	s := f.Schedules[jauge.Bluesky]
-	if s.Depth != 90*24*time.Hour || len(s.Ladder) != 4 || s.Ladder[1].Every != 6*time.Hour {
-		t.Errorf("the schedule was read as %+v", s)
+	if f.Schedules[jauge.Bluesky] != "@every 15m" {
+		t.Errorf("the schedules were read as %v", f.Schedules)
+	}
+	if diff := cmp.Diff(schedule.DefaultLadder(), f.Ladder); diff != "" {
+		t.Error("the example's ladder is not the default one (-want +got):\n" + diff)
 	}
 	if f.Weights[jauge.Mastodon][jauge.Comments] != 2 || f.Basis[jauge.Bluesky] != jauge.Followers {
 		t.Errorf("weights %v and basis %v were read wrong", f.Weights, f.Basis)
@@ -146,7 +148,7 @@ func TestEmptyVariableCountsAsNotSet(t *testing.T) {
 func TestAllMistakesOfTheEnvironmentAtOnce(t *testing.T) {
 	_, ms := load(t,
 		"JAUGE_HTTP_ATTEMPTS=many", "JAUGE_HTTP_MAX_WAIT=soon", "JAUGE_HTTP_MAX_BODY=0", "JAUGE_LOG_LEVEL=loud",
-		"JAUGE_LISTEN=nowhere", "JAUGE_BLUESKY_BASE_URL=bsky.example", "JAUGE_LSITEN=127.0.0.1:1",
+		"JAUGE_LISTEN=nowhere", "JAUGE_JOURNAL_MAX_BYTES=1", "JAUGE_BLUESKY_BASE_URL=bsky.example", "JAUGE_LSITEN=127.0.0.1:1",
 		"JAUGE_CONTACT=tab\there", "JAUGE_TEST_ANYTHING=1", "OTHER=1",
 	)
 	want := []string{
@@ -155,6 +157,7 @@ func TestAllMistakesOfTheEnvironmentAtOnce(t *testing.T) {
 		`JAUGE_HTTP_ATTEMPTS: "many" is no whole number`,
 		`JAUGE_HTTP_MAX_BODY: is 0: set a number above 0`,
 		`JAUGE_HTTP_MAX_WAIT: "soon" is no duration: write it as 30s, 5m or 24h`,
+		`JAUGE_JOURNAL_MAX_BYTES: is 1: give at least 4194304`,
 		`JAUGE_LISTEN: "nowhere" is no address: write it as 127.0.0.1:8080`,
 		`JAUGE_LOG_LEVEL: is "loud": choose one of debug, info, warn, error`,
 		`JAUGE_LSITEN: is no variable of jauge: did you mean JAUGE_LISTEN?`,

@@ -29,9 +29,11 @@ var (
 
 // renamed gives the variables whose contract name differs from the one that their place in Settings would give.
 var renamed = map[string]string{
-	"JAUGE_HTTP_CONTACT":  "JAUGE_CONTACT",
-	"JAUGE_JOURNAL_URL":   "JAUGE_NATS_URL",
-	"JAUGE_SQLITE_SOURCE": "JAUGE_SQLITE_PATH",
+	"JAUGE_HTTP_CONTACT":             "JAUGE_CONTACT",
+	"JAUGE_JOURNAL_URL":              "JAUGE_NATS_URL",
+	"JAUGE_JOURNAL_CREDENTIALS_FILE": "JAUGE_NATS_CREDENTIALS_FILE",
+	"JAUGE_SQLITE_HISTORY_RETENTION": "JAUGE_HISTORY_RETENTION",
+	"JAUGE_INFLUX_HISTORY_RETENTION": "JAUGE_HISTORY_RETENTION",
 }
 
 // variable is one setting: a leaf of Settings.

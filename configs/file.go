@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/robfig/cron/v3"
 	"go.yaml.in/yaml/v3"
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
+	"jauge.dev/jauge/collectors/schedule"
 )
 
 // File is what the YAML file says.
@@ -21,7 +20,8 @@ type File struct {
 	KPIs      []KPI
 	Weights   map[jauge.Platform]map[jauge.Metric]float64 // of weighted_engagement_rate; absent: the defaults
 	Basis     map[jauge.Platform]jauge.Metric             // of weighted_engagement_rate; absent: the platform's own
-	Schedules map[jauge.Platform]Schedule
+	Schedules map[jauge.Platform]string                   // cron spec of the refresh task; absent: the platform's own
+	Ladder    schedule.Ladder                             // when posts are read again; empty: the default one
 }
 
 // Brand is a brand with its accounts.
@@ -45,19 +45,6 @@ type Account struct {
 type KPI struct {
 	jauge.KPI
 	Line int
-}
-
-// Schedule says when a platform is read; zero values stand for the defaults.
-type Schedule struct {
-	Refresh string        // cron spec
-	Depth   time.Duration // how far back the first reading lists posts
-	Ladder  []Rung        // youngest first
-}
-
-// Rung says how often posts up to an age are read again.
-type Rung struct {
-	YoungerThan time.Duration
-	Every       time.Duration
 }
 
 // Accounts lists the accounts of all brands.
@@ -95,7 +82,7 @@ func ReadFile(path string, b []byte, platforms []collectors.Platform, check func
 		file: File{
 			Weights:   map[jauge.Platform]map[jauge.Metric]float64{},
 			Basis:     map[jauge.Platform]jauge.Metric{},
-			Schedules: map[jauge.Platform]Schedule{},
+			Schedules: map[jauge.Platform]string{},
 		},
 	}
 	for _, p := range platforms {
@@ -109,8 +96,8 @@ func ReadFile(path string, b []byte, platforms []collectors.Platform, check func
 		r.mistake(1, "lists no account: write at least one brand with one account, as in configs/example.yaml")
 	}
 	for _, k := range r.file.KPIs {
-		if check == nil || k.Off || k.Formula == "" {
-			continue
+		if check == nil {
+			break
 		}
 		if err := check(r.file, k); err != nil {
 			r.mistake(k.Line, "KPI %s: %v", k.Name, err)
@@ -120,12 +107,13 @@ func ReadFile(path string, b []byte, platforms []collectors.Platform, check func
 }
 
 func (r *fileReader) root(n *yaml.Node) {
-	r.keys(n, "the file", []string{"brands", "kpis", "weights", "basis", "schedules"}, map[string]func(*yaml.Node){
+	r.keys(n, "the file", []string{"brands", "kpis", "weights", "basis", "schedules", "ladder"}, map[string]func(*yaml.Node){
 		"brands":    func(n *yaml.Node) { r.items(n, "brands", r.brand) },
 		"kpis":      func(n *yaml.Node) { r.each(n, "kpis", r.kpi) },
 		"weights":   func(n *yaml.Node) { r.each(n, "weights", r.weights) },
 		"basis":     func(n *yaml.Node) { r.each(n, "basis", r.basis) },
 		"schedules": func(n *yaml.Node) { r.each(n, "schedules", r.schedule) },
+		"ladder":    func(n *yaml.Node) { r.file.Ladder = r.ladder(n) },
 	})
 }
 
@@ -310,44 +298,37 @@ func (r *fileReader) basis(key, n *yaml.Node) {
 
 func (r *fileReader) schedule(key, n *yaml.Node) {
 	p := r.platform(key)
-	var s Schedule
-	r.keys(n, "a schedule", []string{"refresh", "depth", "ladder"}, map[string]func(*yaml.Node){
-		"refresh": func(n *yaml.Node) { s.Refresh = r.cron(n) },
-		"depth":   func(n *yaml.Node) { s.Depth = r.duration(n, "depth") },
-		"ladder":  func(n *yaml.Node) { s.Ladder = r.ladder(n) },
+	r.keys(n, "a schedule", []string{"refresh"}, map[string]func(*yaml.Node){
+		"refresh": func(n *yaml.Node) {
+			spec := r.text(n, "refresh")
+			if spec == "" || p == "" {
+				return
+			}
+			if err := checkCron(p, spec); err != nil {
+				r.mistake(n.Line, "%v", err)
+				return
+			}
+			r.file.Schedules[p] = spec
+		},
 	})
-	if p != "" {
-		r.file.Schedules[p] = s
-	}
 }
 
-func (r *fileReader) cron(n *yaml.Node) string {
-	spec := r.text(n, "refresh")
-	if spec == "" {
-		return ""
-	}
-	if err := checkCron(spec); err != nil {
-		r.mistake(n.Line, `%q is no cron spec: write it as "@every 15m", "@hourly" or "*/15 * * * *" (minute, hour, day, month, weekday)`, spec)
-		return ""
-	}
-	return spec
-}
-
-// checkCron refuses what the scheduler could not read. The library panics on a time zone with nothing behind it.
-func checkCron(spec string) error {
+// checkCron asks the scheduler for its judgement. The cron library panics on a time zone with nothing behind it.
+func checkCron(p jauge.Platform, spec string) error {
 	if strings.Contains(spec, "TZ=") && !strings.Contains(spec, " ") {
-		return fmt.Errorf("time zone without a spec")
+		return fmt.Errorf(`%q is no cron spec: write it like "@every 15m" or "0 */2 * * *"`, spec)
 	}
-	_, err := cron.ParseStandard(spec)
-	return err
+	c := schedule.Default()
+	c.Every = map[jauge.Platform]string{p: spec}
+	return c.Validate()
 }
 
-func (r *fileReader) ladder(n *yaml.Node) []Rung {
-	var out []Rung
+func (r *fileReader) ladder(n *yaml.Node) schedule.Ladder {
+	var out schedule.Ladder
 	r.items(n, "ladder", func(n *yaml.Node) {
-		var g Rung
+		var g schedule.Rung
 		r.keys(n, "a rung", []string{"younger_than", "every"}, map[string]func(*yaml.Node){
-			"younger_than": func(n *yaml.Node) { g.YoungerThan = r.duration(n, "younger_than") },
+			"younger_than": func(n *yaml.Node) { g.Younger = r.duration(n, "younger_than") },
 			"every":        func(n *yaml.Node) { g.Every = r.duration(n, "every") },
 		})
 		switch {
@@ -355,8 +336,18 @@ func (r *fileReader) ladder(n *yaml.Node) []Rung {
 			return
 		case len(n.Content) < 4: //nolint:mnd // two keys with their values
 			r.mistake(n.Line, "a rung needs younger_than and every, such as {younger_than: 1d, every: 1h}")
-		case len(out) > 0 && g.YoungerThan <= out[len(out)-1].YoungerThan && g.YoungerThan > 0:
+			return
+		case g.Younger == 0 || g.Every == 0: // said already
+			return
+		case len(out) > 0 && g.Younger <= out[len(out)-1].Younger:
 			r.mistake(n.Line, "the rungs must rise: younger_than must be above that of the rung before")
+			return
+		}
+		c := schedule.Default()
+		c.Ladder = schedule.Ladder{g}
+		if err := c.Validate(); err != nil {
+			r.mistake(n.Line, "a post is read again at most once a minute: raise every")
+			return
 		}
 		out = append(out, g)
 	})
