@@ -26,7 +26,7 @@ const (
 	methodProfile  = "app.bsky.actor.getProfile"
 )
 
-// refresh does one call of Collect and gives what it emitted, by account or post id.
+// reading is what one call of Collect emitted, by account and post id.
 type reading struct {
 	pages   []jauge.Page
 	results []collectors.Result
@@ -50,8 +50,12 @@ func collect(t *testing.T, f *bskyfake.Fake, task collectors.Task, targets ...co
 	}
 	collectortest.CheckPages(t, bluesky.Platform, targets, sink.Pages)
 	collectortest.CheckResults(t, targets, results)
-	r := reading{pages: sink.Pages, results: results, posts: map[string]jauge.Observation{}, account: map[string]jauge.Observation{}}
-	for _, p := range sink.Pages {
+	return gather(sink.Pages, results)
+}
+
+func gather(pages []jauge.Page, results []collectors.Result) reading {
+	r := reading{pages: pages, results: results, posts: map[string]jauge.Observation{}, account: map[string]jauge.Observation{}}
+	for _, p := range pages {
 		for _, o := range p.Observations {
 			if o.Object == jauge.ObjectAccount {
 				r.account[o.ID] = o

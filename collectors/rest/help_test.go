@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,4 +90,40 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc) //nolint:gosec // far below the bound
+}
+
+func TestManyGoroutinesShareAClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := platform()
+		p.Limit = collectors.Limit{Calls: 600, In: time.Minute}
+		cfg := rest.Default()
+		cfg.MaxInFlight = 3
+		var under, most, total atomic.Int64
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			most.Store(max(most.Load(), under.Add(1)))
+			wait(t, 10*time.Millisecond)
+			under.Add(-1)
+			if total.Add(1)%7 == 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			fine(w, r)
+		})
+		hc := client(t, p, cfg, h)
+		var wg sync.WaitGroup
+		for n := range 20 {
+			wg.Go(func() {
+				for i := range 20 {
+					url := fmt.Sprintf("http://host%d.test/", (n+i)%5)
+					if _, _, err := rest.Get[doc](t.Context(), hc, "read", url); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if most.Load() > 3 || total.Load() < 400 {
+			t.Errorf("%d at once, want at most 3; %d in all", most.Load(), total.Load())
+		}
+	})
 }
