@@ -25,9 +25,8 @@ type account struct {
 	state  jauge.AccountState
 	err    error               // why the account is read no further
 	listed bool                // listing passed Newest, or reached Until or the end
-	short  bool                // a due post could be neither read nor proven deleted
 	read   map[string]struct{} // posts emitted with counters
-	due    map[string]struct{} // posts that are due and were not read yet
+	due    map[string]struct{} // posts that are due and were neither read nor proven deleted yet
 	known  int                 // listed posts that are no newer than Newest: the ranks that listing has covered
 	items  int                 // listed items, reposts included
 	own    int                 // of these, the account's own posts
@@ -75,7 +74,7 @@ func newAccount(t *collectors.Target) *account {
 func (a *account) result(task collectors.Task) collectors.Result {
 	res := collectors.Result{Account: a.Account.ID, State: a.state, Err: a.err, Cursor: a.cursor, Done: a.done}
 	if task == collectors.TaskRefresh {
-		res.Complete = a.active() && a.listed && !a.short && len(a.due) == 0
+		res.Complete = a.active() && a.listed && len(a.due) == 0
 	}
 	return res
 }

@@ -122,7 +122,6 @@ func (r *run) readSingly(ctx context.Context, a *account) error {
 			continue
 		}
 		if reads++; reads > maxSingles {
-			a.short = true
 			return nil
 		}
 		post, presence, err := r.getPost(ctx, r.hc, p.ID)

@@ -311,6 +311,23 @@ func TestListingFurtherIsWeighed(t *testing.T) {
 	}
 }
 
+func TestPostsThatListingPassedOverAreNoReasonToListOn(t *testing.T) {
+	f := bskyfake.New()
+	did := f.Generate("acme.example", 1000, noon, time.Hour)
+	var which []int
+	for i := range 30 {
+		which = append(which, i+10)
+	}
+	due := ranks(did, 1000, noon, time.Hour, which...)
+	for _, d := range due {
+		f.Delete(d.ID)
+	}
+	r := refresh(t, f, known(did, noon, due...))
+	if c := f.Calls(); c[methodFeed] != 1 || c[methodPosts] != 2 || c[methodThread] != 30 || !r.results[0].Complete {
+		t.Errorf("%v, %+v", c, r.results[0])
+	}
+}
+
 func TestDeletedIsProven(t *testing.T) {
 	const step = time.Hour
 	f := bskyfake.New()

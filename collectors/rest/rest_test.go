@@ -224,6 +224,30 @@ func TestRetryAfterBeyondTheBoundFails(t *testing.T) {
 	})
 }
 
+func TestEachWaitIsBounded(t *testing.T) {
+	inTime(t, []http.HandlerFunc{say(503, "", "Retry-After", "200")}, func(t *testing.T, hc *http.Client, s *script) {
+		_, err := get(t, hc)
+		if e := wantError(t, err, jauge.ReasonServer); e.RetryAfter != 200*time.Second || len(s.at) != 1 {
+			t.Errorf("asks to wait %s after %d requests, though waits are bounded to 2 minutes", e.RetryAfter, len(s.at))
+		}
+	})
+}
+
+func TestImpatientCallersDoNotOpenTheCircuit(t *testing.T) {
+	inTime(t, []http.HandlerFunc{stall}, func(t *testing.T, hc *http.Client, s *script) {
+		for range 30 {
+			ctx, cancel := context.WithCancel(t.Context())
+			timer := time.AfterFunc(time.Second, cancel)
+			_, _, err := rest.Get[doc](ctx, hc, "read thing", "http://plume.test/thing")
+			wantError(t, err, jauge.ReasonCanceled)
+			timer.Stop()
+		}
+		if len(s.at) != 30 {
+			t.Errorf("%d of 30 calls were made", len(s.at))
+		}
+	})
+}
+
 func TestReasons(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer http.HandlerFunc
