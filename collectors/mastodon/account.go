@@ -27,15 +27,19 @@ func (w *walk) account(ctx context.Context) error {
 		obs.State = jauge.AccountSuspended // its counters are 0 for want of being shown: no figures
 	default:
 		obs.State, obs.MovedTo = w.stateOf(&a)
-		obs.Values = values(
-			wired{wireFollowers, a.Followers}, wired{wireFollowing, a.Following}, wired{wireStatuses, a.Statuses},
-		)
+		obs.Values = wiredAccount(&a)
 		if userName.MatchString(a.Username) {
 			w.handle.user = a.Username
 		}
 	}
 	w.state, w.result.State = obs.State, obs.State
 	return w.emit(ctx, []jauge.Observation{obs})
+}
+
+func wiredAccount(a *account) []jauge.WireValue {
+	return values(
+		wired{wireFollowers, a.Followers}, wired{wireFollowing, a.Following}, wired{wireStatuses, a.Statuses},
+	)
 }
 
 func (w *walk) stateOf(a *account) (state jauge.AccountState, movedTo string) {
