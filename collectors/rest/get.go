@@ -86,20 +86,20 @@ func get(ctx context.Context, hc *http.Client, url string, c *call) (http.Header
 	return resp.Header, nil
 }
 
-// readBounded reads a whole body and refuses one that is longer than max bytes.
-func readBounded(resp *http.Response, max int64) ([]byte, error) {
+// readBounded reads a whole body and refuses one that is longer than bound bytes.
+func readBounded(resp *http.Response, bound int64) ([]byte, error) {
 	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= max {
+	if n := resp.ContentLength; n > 0 && n <= bound {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, max+1))
+	n, err := buf.ReadFrom(io.LimitReader(resp.Body, bound+1))
 	if err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
-	if n > max {
+	if n > bound {
 		return nil, &jauge.Error{
 			Reason: jauge.ReasonDecode, Status: resp.StatusCode,
-			Err: fmt.Errorf("body is longer than %d bytes", max),
+			Err: fmt.Errorf("body is longer than %d bytes", bound),
 		}
 	}
 	return buf.Bytes(), nil

@@ -10,11 +10,11 @@ import (
 const idleAfter = time.Hour
 
 // idleMap holds one state per key and forgets those that nobody asked for: after an hour, and the longest unused
-// first where there would be more than max. A state that a call still holds goes on working for that call.
+// first where there would be more than bound. A state that a call still holds goes on working for that call.
 type idleMap[V any] struct {
 	mu    sync.Mutex
-	max   int
-	make  func(key string) V
+	bound int
+	fresh func(key string) V
 	byKey map[string]*list.Element
 	used  *list.List // of *idleEntry[V], last used first
 }
@@ -25,8 +25,8 @@ type idleEntry[V any] struct {
 	used  time.Time
 }
 
-func newIdleMap[V any](max int, make_ func(key string) V) *idleMap[V] {
-	return &idleMap[V]{max: max, make: make_, byKey: map[string]*list.Element{}, used: list.New()}
+func newIdleMap[V any](bound int, fresh func(key string) V) *idleMap[V] {
+	return &idleMap[V]{bound: bound, fresh: fresh, byKey: map[string]*list.Element{}, used: list.New()}
 }
 
 func (m *idleMap[V]) get(key string) V {
@@ -37,7 +37,7 @@ func (m *idleMap[V]) get(key string) V {
 	if ok {
 		m.used.MoveToFront(e)
 	} else {
-		e = m.used.PushFront(&idleEntry[V]{key: key, value: m.make(key)})
+		e = m.used.PushFront(&idleEntry[V]{key: key, value: m.fresh(key)})
 		m.byKey[key] = e
 	}
 	entry := e.Value.(*idleEntry[V]) //nolint:forcetypeassert // only this type is put in
@@ -50,7 +50,7 @@ func (m *idleMap[V]) get(key string) V {
 func (m *idleMap[V]) trim(now time.Time) {
 	for e := m.used.Back(); e != nil; e = m.used.Back() {
 		entry := e.Value.(*idleEntry[V]) //nolint:forcetypeassert // only this type is put in
-		if len(m.byKey) <= m.max && now.Sub(entry.used) < idleAfter {
+		if len(m.byKey) <= m.bound && now.Sub(entry.used) < idleAfter {
 			return
 		}
 		m.used.Remove(e)
