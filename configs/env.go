@@ -197,7 +197,7 @@ func (e *environment) secret(name, text string, ok bool) (string, bool) {
 // nothing else would tell of it; anything else is a warning, since another program may share the prefix.
 func (e *environment) unknown(known []string) {
 	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
-		if !strings.HasPrefix(name, prefix) || strings.HasPrefix(name, exempt) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, prefix) || strings.HasPrefix(name, exempt) || slices.Contains(known, name) || e.vars[name] == "" {
 			continue
 		}
 		if n := nearest(name, known); n != "" {

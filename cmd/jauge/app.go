@@ -54,6 +54,8 @@ type App struct {
 	readiness readiness
 	following sync.Mutex    // guards cfg.File
 	again     chan struct{} // asks for upkeep
+
+	remembered bool // the memory was filled from the store, or had no need; belongs to Open, then to upkeep
 }
 
 // workers are the parts that a reload may replace: they were made from the YAML file.
@@ -147,6 +149,8 @@ func (a *App) Open(ctx context.Context, want part) error {
 	a.undo.push("store", func(context.Context) error { return a.store.Close() })
 	if err := a.store.Open(ctx); err != nil {
 		a.log.Warn("store could not be opened, what is read waits in the journal", "store", a.cfg.Store, "error", err.Error())
+	} else if err := a.remember(ctx); err != nil { // upkeep tries again
+		a.log.Warn("scheduler's memory could not be filled yet", "error", err.Error())
 	}
 	if err := a.follow(ctx, nil); err != nil {
 		return err

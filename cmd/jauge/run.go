@@ -66,6 +66,9 @@ func (a *App) Run(ctx context.Context, load func() (*configs.Config, error)) err
 	var health errgroup.Group
 	health.Go(func() error { return web.Serve(answer, l, web.Health(a.reg, a.parts()), a.log) })
 	err = a.serve(ctx, l.Addr().String(), load)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // it was told to stop while it opened its parts
+	}
 	quiet()
 	return errors.Join(err, health.Wait())
 }

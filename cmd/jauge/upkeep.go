@@ -22,13 +22,8 @@ const (
 // moves the rows of accounts that changed their brand, and takes accounts that were removed out of roll-ups. Every
 // step is safe to repeat; what was cut short is found again at the next start.
 func (a *App) upkeep(ctx context.Context) error {
-	if a.state.NeedsRebuild() || a.state.Fresh() {
-		if err := a.state.Rebuild(ctx, a.store.Read); err != nil {
-			return err
-		}
-		if err := a.follow(ctx, nil); err != nil { // puts back those that config lists
-			return err
-		}
+	if err := a.remember(ctx); err != nil {
+		return err
 	}
 	moves, err := a.state.Moves(ctx)
 	if err != nil {
@@ -44,6 +39,41 @@ func (a *App) upkeep(ctx context.Context) error {
 		a.log.Info("rows moved to another brand", "account", m.Account.Key().String(), "from", m.From, "to", m.Account.Brand)
 	}
 	return a.rollUp(ctx)
+}
+
+// remember fills a memory that was lost, or is new beside a store that is not. It does so once.
+func (a *App) remember(ctx context.Context) error {
+	if a.remembered {
+		return nil
+	}
+	lost := a.state.NeedsRebuild()
+	if a.state.Fresh() && !lost {
+		var err error
+		if lost, err = a.storeHasAccounts(ctx); err != nil {
+			return err
+		}
+	}
+	if lost {
+		if err := a.state.Rebuild(ctx, a.store.Read); err != nil {
+			return fmt.Errorf("fill the scheduler's memory: %w", err)
+		}
+		if err := a.follow(ctx, nil); err != nil { // puts back those that config lists
+			return err
+		}
+	}
+	a.remembered = true
+	return nil
+}
+
+// storeHasAccounts tells whether the store knows more than a memory that was just made.
+func (a *App) storeHasAccounts(ctx context.Context) (bool, error) {
+	for _, err := range a.store.Read(ctx, jauge.Query{Measurement: jauge.SocialAccount, Columns: []string{"handle"}, Limit: 1}) {
+		if err != nil {
+			return false, fmt.Errorf("look for accounts in the store: %w", err)
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // rollUp brings up to date the roll-ups of brands that an account left lately. A removal older than the longest window
