@@ -21,6 +21,7 @@ type post struct {
 	newest  int64     // instant of the newest reading of any kind
 	vals    []float64 // of the newest counters, NaN where absent
 	older   map[int]point
+	has     uint64 // which numbers its row has
 	carry   string // a reading beyond the history's retention that a difference still needs
 }
 
@@ -87,8 +88,9 @@ type account struct {
 	pubs      map[dayFormat]float64
 	formats   map[string]int64 // format -> earliest publication known
 
-	runs    []run // ascending by time
-	earlier int64 // a complete reading before runs, 0: none
+	runs     []run // ascending by time
+	rowsFrom int64 // figures from here on are loaded
+	earlier  int64 // a complete reading before runs, 0: none
 
 	cells   map[dayFormat]*cell
 	from    jauge.Day // cells from this day on follow from the readings; earlier ones are as stored

@@ -78,20 +78,20 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 			a.slowFrom(dayOf(min(po.pub, r.info.PublishedAt.UnixNano()), a.plat.zone))
 		}
 	}
-	lost := p.advance(a, po, r, instant, !a.slow)
+	p.advance(a, po, r, instant, !a.slow)
 	if string(r.info.Format) != po.format {
 		out.deletes = append(out.deletes, jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)})
-		po.format, lost = string(r.info.Format), false
+		po.format, po.has = string(r.info.Format), 0
 		back := jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)}
 		out.deletes = slices.DeleteFunc(out.deletes, func(d jauge.Record) bool { return d.Key() == back.Key() })
 	}
 	po.pub = r.info.PublishedAt.UnixNano()
-	out.main = append(out.main, a.postRow(po, r, lost))
+	out.main = append(out.main, a.postRow(po, r))
 }
 
 // advance makes a reading the post's newest counters; gain says whether differences are added to days (else the days
-// are made anew from the history anyway). It tells whether a counter went missing that the row has.
-func (p *Pipeline) advance(a *account, po *post, r *reading, instant int64, gain bool) (lost bool) {
+// are made anew from the history anyway).
+func (p *Pipeline) advance(a *account, po *post, r *reading, instant int64, gain bool) {
 	if po.last != 0 && po.last < a.newest-int64(p.cfg.HistoryRetention)+int64(24*time.Hour) && po.last < instant {
 		po.carry = carryOf(a.plat, po)
 	}
@@ -99,7 +99,6 @@ func (p *Pipeline) advance(a *account, po *post, r *reading, instant int64, gain
 		prev, ok := po.before(i)
 		if math.IsNaN(v) {
 			if ok && prev.at == po.last && po.vals != nil && !math.IsNaN(po.vals[i]) {
-				lost = true
 				if po.older == nil {
 					po.older = map[int]point{}
 				}
@@ -120,7 +119,6 @@ func (p *Pipeline) advance(a *account, po *post, r *reading, instant int64, gain
 	}
 	po.version, po.vals = r.version, r.vals
 	po.last = max(po.last, instant)
-	return lost
 }
 
 // applyUnknown takes a reading of a post that has no row yet.
@@ -149,7 +147,7 @@ func (p *Pipeline) applyUnknown(a *account, r *reading, out *rows) {
 	}
 	out.history = append(out.history, a.historyRow(po, r, instant))
 	p.advance(a, po, r, instant, !a.slow)
-	out.main = append(out.main, a.postRow(po, r, false))
+	out.main = append(out.main, a.postRow(po, r))
 }
 
 // newFormat touches the covered days that get a row because a post of their format is known now.

@@ -35,6 +35,7 @@ func (p *Pipeline) trim(a *account) {
 			delete(a.figures, k)
 		}
 	}
+	a.rowsFrom, a.fresh = startOf(a.baseDay-31, a.plat.zone), false
 	for k := range a.pubs {
 		if k.day < a.baseDay {
 			delete(a.pubs, k)

@@ -121,9 +121,12 @@ func (p *Pipeline) finalise(a *account) {
 type dayTotal struct {
 	vals      []float64 // atoms, then sums; NaN where no row has a value
 	published float64   // NaN where none
-	estimated bool
+	estimated uint64    // bit by bit like vals, and publishedBit: a row with that number is estimated
 	rows      bool
 }
+
+// publishedBit stands for posts_published among the bits of dayTotal.estimated.
+const publishedBit = 1 << 63
 
 // totals folds the cells of the days [from, to] over formats; the result has one entry a day.
 func (a *account) totals(from, to jauge.Day) []dayTotal {
@@ -142,22 +145,28 @@ func (a *account) totals(from, to jauge.Day) []dayTotal {
 		t := &out[k.day-from]
 		published := a.dayValues(k, c, vals)
 		some := !math.IsNaN(published)
+		bit := uint64(0)
+		if c.estimated {
+			bit = 1
+		}
 		if some {
 			t.published = plus(t.published, published)
+			t.estimated |= bit * publishedBit
 		}
 		for i, v := range vals {
 			if !math.IsNaN(v) {
 				t.vals[i] = plus(t.vals[i], v)
+				t.estimated |= bit << i
 				some = true
 			}
 		}
 		for i, sm := range a.plat.sums {
 			if v := total(vals, sm.parts, a.plat.varies); !math.IsNaN(v) {
 				t.vals[len(vals)+i] = plus(t.vals[len(vals)+i], v)
+				t.estimated |= bit << (len(vals) + i)
 			}
 		}
 		t.rows = t.rows || some
-		t.estimated = t.estimated || (some && c.estimated)
 	}
 	for i := range out {
 		if t := &out[i]; !t.rows && a.coversDay(from+jauge.Day(i)) { //nolint:gosec // few days

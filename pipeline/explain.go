@@ -65,7 +65,7 @@ func (p *Pipeline) Explain(ctx context.Context, acc jauge.Account, day jauge.Day
 					e.Basis = p.basisOf(k, a.plat)
 				}
 			}
-			e.Estimated = s.estimated || (k.ofPosts && s.postsEst)
+			e.Estimated = s.estimated
 			e.Complete = covered && first <= startOf(from, a.plat.zone) && last >= startOf(day+1, a.plat.zone)
 			if covered {
 				e.CoveredFrom, e.CoveredTo = first, last

@@ -20,7 +20,6 @@ import (
 type formula struct {
 	num, den node
 	basis    string // what the denominator is called; "" where there is none; "basis" stands for the platform's
-	ofPosts  bool   // metrics of posts enter, and with them the days' estimated flags
 	uses     map[jauge.Metric]bool
 }
 
@@ -129,7 +128,7 @@ func (f *formula) identifier(name string) (node, error) {
 	case identDays:
 		return func(s scope) operand { return operand{val: s.days()} }, nil
 	case identWeighted:
-		f.ofPosts, f.uses[identWeighted] = true, true
+		f.uses[identWeighted] = true
 		return func(s scope) operand { return s.weighted() }, nil
 	case identBasis:
 		f.uses[identBasis] = true
@@ -143,7 +142,6 @@ func (f *formula) identifier(name string) (node, error) {
 	if m.Fold == jauge.FoldLast {
 		return func(s scope) operand { return s.gauge(m.Name, false) }, nil
 	}
-	f.ofPosts = true
 	return func(s scope) operand { return s.sum(m.Name) }, nil
 }
 

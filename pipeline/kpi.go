@@ -39,8 +39,8 @@ type windowScope struct {
 	from, to  jauge.Day
 	vals      []float64 // atoms, then sums, added up over the window
 	published float64
-	postsEst  bool // a day of posts in the window is estimated
-	estimated bool // a figure that was asked for is an estimate
+	daysEst   uint64 // bit by bit like vals: a day that entered is estimated
+	estimated bool   // a number that was asked for is an estimate
 }
 
 // window folds the days' totals; totals begins with the day base.
@@ -56,7 +56,7 @@ func (p *Pipeline) window(a *account, totals []dayTotal, base, from, to jauge.Da
 				s.vals[i] = plus(s.vals[i], v)
 			}
 		}
-		s.postsEst = s.postsEst || t.estimated
+		s.daysEst |= t.estimated
 	}
 	return s
 }
@@ -68,10 +68,10 @@ func (s *windowScope) sum(m jauge.Metric) operand {
 	pl := s.a.plat
 	if m == jauge.PostsPublished {
 		v = s.published
-	} else if i := slices.IndexFunc(pl.atoms, func(a atom) bool { return a.metric == m }); i >= 0 {
+		s.estimated = s.estimated || s.daysEst&publishedBit != 0
+	} else if i := pl.position(m); i >= 0 {
 		v = s.vals[i]
-	} else if i := slices.IndexFunc(pl.sums, func(x sum) bool { return x.metric == m }); i >= 0 {
-		v = s.vals[len(pl.atoms)+i]
+		s.estimated = s.estimated || s.daysEst&(1<<i) != 0
 	}
 	if len(s.a.figures) > 0 {
 		v = s.withFigures(m, v)
@@ -103,7 +103,7 @@ func (s *windowScope) withFigures(m jauge.Metric, v float64) float64 {
 			n++
 		}
 	}
-	s.estimated = s.estimated || (info.Fold == jauge.FoldUnique && n > 1)
+	s.estimated = s.estimated || (info.Fold == jauge.FoldUnique && n > 0)
 	return v
 }
 
@@ -202,7 +202,7 @@ func (p *Pipeline) evaluateOne(b *brand, who int32, a *account, s *windowScope, 
 	var e entry
 	if res.why == "" {
 		e = entry{num: res.num, den: res.den, flags: entryPresent}
-		if s.estimated || (k.ofPosts && s.postsEst) {
+		if s.estimated {
 			e.flags |= entryEstimated
 		}
 		if complete {

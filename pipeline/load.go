@@ -95,6 +95,9 @@ func (r *reader) all(need *jauge.Day, pubMin int64) error {
 	if err := r.accountRows(); err != nil {
 		return err
 	}
+	if err := r.firstBorne(); err != nil {
+		return err
+	}
 	if err := r.history(startOf(a.from, a.plat.zone) - int64(lookBack)); err != nil {
 		return err
 	}
@@ -174,6 +177,7 @@ func (r *reader) addRow(rec *jauge.Record) {
 		po.last = seconds(po.version) + po.slot()
 		po.newest = po.last
 	}
+	po.has = a.plat.bears(rec)
 	for i, at := range a.plat.atoms {
 		if v, ok := rec.Float(string(at.metric)); ok {
 			po.vals[i] = v
@@ -211,6 +215,7 @@ func (a *account) removePost(p *post) {
 func (r *reader) accountRows() error {
 	a := r.a
 	from := startOf(a.baseDay, a.plat.zone) - int64(gaugeReach-baseDays*24*time.Hour)
+	a.rowsFrom = from
 	for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
 		Measurement: jauge.SocialAccount, Match: r.match(), From: at(from),
 	}) {
@@ -240,6 +245,25 @@ func (r *reader) accountRows() error {
 			return nil
 		}
 	}
+}
+
+// figuresBefore loads older period figures too, back to an instant.
+func (r *reader) figuresBefore(from int64) error {
+	if r.a.fresh || from >= r.a.rowsFrom {
+		return nil
+	}
+	for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
+		Measurement: jauge.SocialAccount, Match: r.match(), From: at(from), To: at(r.a.rowsFrom),
+	}) {
+		if err != nil {
+			return err
+		}
+		if rec.Tag("period") != string(jauge.PeriodInstant) {
+			r.addAccountRow(&rec)
+		}
+	}
+	r.a.rowsFrom = from
+	return nil
 }
 
 func (r *reader) addAccountRow(rec *jauge.Record) {
@@ -341,23 +365,72 @@ func (r *reader) addHistory(rec *jauge.Record) {
 	r.hist = append(r.hist, h)
 }
 
-// uncertain tells whether a post's first loaded reading lies in the exact days while an earlier one may exist.
+// uncertain tells whether a difference in the exact days, or one still to come, may begin with a reading from before
+// those that are loaded: a counter of an old post whose first loaded reading lies in the exact days, or that none of
+// them bears though older ones may.
 func (r *reader) uncertain(from int64) bool {
-	if len(r.a.runs) > 0 && r.a.runs[0].time >= from && r.a.earlier == 0 {
+	a := r.a
+	if len(a.runs) > 0 && a.runs[0].time >= from && a.earlier == 0 {
 		return false // the account itself is not known from before
 	}
-	seen := map[*post]bool{}
-	exact := startOf(r.a.from, r.a.plat.zone)
+	exact := startOf(a.from, a.plat.zone)
+	first := map[*post][]int64{} // per atom, the first loaded reading that bears it
 	for _, h := range r.hist {
-		if seen[h.po] || h.vals == nil {
+		if h.vals == nil || h.po.pub >= from {
 			continue
 		}
-		seen[h.po] = true
-		if h.at >= exact && h.po.pub < from {
-			return true
+		f := first[h.po]
+		if f == nil {
+			f = make([]int64, len(a.plat.atoms))
+			first[h.po] = f
+		}
+		for i, v := range h.vals {
+			if f[i] == 0 && !math.IsNaN(v) {
+				f[i] = h.at
+			}
+		}
+	}
+	for po, f := range first {
+		for i, at := range f {
+			if at >= exact || (at == 0 && math.IsNaN(po.vals[i]) && a.borne[i] < from) {
+				return true
+			}
+		}
+	}
+	for _, po := range a.posts {
+		for i, v := range po.vals {
+			if first[po] == nil && math.IsNaN(v) && a.borne[i] < from && po.pub < from && a.onLadder(po, int64(r.p.cfg.LadderEnd)) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// firstBorne finds when an atom was first borne by any post, for those atoms that a loaded row lacks or that not every
+// server offers.
+func (r *reader) firstBorne() error {
+	a := r.a
+	lacks := make([]bool, len(a.plat.atoms))
+	for _, po := range a.posts {
+		for i, v := range po.vals {
+			lacks[i] = lacks[i] || math.IsNaN(v)
+		}
+	}
+	for i, atom := range a.plat.atoms {
+		if !lacks[i] && !atom.varies {
+			continue
+		}
+		for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
+			Measurement: jauge.SocialPostHistory, Match: r.match(), Columns: []string{string(atom.metric)}, Limit: 1,
+		}) {
+			if err != nil {
+				return err
+			}
+			a.borne[i] = min(a.borne[i], rec.Time)
+		}
+	}
+	return nil
 }
 
 // oldFormats finds formats that only posts older than those loaded have.
@@ -503,7 +576,6 @@ func (a *account) addDaily(rec *jauge.Record) {
 	for i, at := range a.plat.atoms {
 		if v, ok := rec.Float(string(at.metric)); ok {
 			c.sum[i] = v
-			a.borne[i] = min(a.borne[i], rec.Time)
 		}
 	}
 }
@@ -517,18 +589,18 @@ func (r *reader) firstDay(probe []reading) (jauge.Day, bool) {
 			continue
 		}
 		instant := seconds(rd.version) + po.slot()
-		prev := int64(0)
-		for _, h := range r.hist {
-			if h.po == po && h.at < instant && h.vals != nil {
-				prev = h.at
-			}
+		prev := instant
+		if from, zero := r.a.fromZero(po.pub, instant); zero {
+			prev = from
 		}
-		if prev == 0 {
-			if from, zero := r.a.fromZero(po.pub, instant); zero {
-				prev = from
-			} else {
-				prev = instant
+		for i := range r.a.plat.atoms {
+			last := int64(math.MaxInt64)
+			for _, h := range r.hist {
+				if h.po == po && h.at < instant && h.vals != nil && !math.IsNaN(h.vals[i]) {
+					last = h.at
+				}
 			}
+			prev = min(prev, last)
 		}
 		found, first = true, min(first, dayOf(prev, r.a.plat.zone))
 	}

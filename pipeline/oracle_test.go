@@ -164,14 +164,14 @@ func TestFailingStore(t *testing.T) {
 					return nil, err
 				}
 				r := rand.New(rand.NewPCG(seed, 11))
-				faults := 0
+				var tries int
 				p.store.Fault(func(op storagetest.Op, _ int, _ []jauge.Record) error {
-					if faults++; r.IntN(6) != 0 {
+					if tries >= 8 || r.IntN(6) != 0 {
 						return nil
 					}
 					return &jauge.Error{Op: string(op), Reason: jauge.ReasonNetwork}
 				})
-				err = p.patiently(ctx, h, r)
+				err = p.patiently(ctx, h, r, &tries)
 				p.store.Fault(nil)
 				return p.rows(), err
 			})
@@ -179,11 +179,13 @@ func TestFailingStore(t *testing.T) {
 	}
 }
 
-// patiently repeats each batch until it is taken.
-func (p *player) patiently(ctx context.Context, h *pipelinetest.History, r *rand.Rand) error {
+// patiently repeats each batch until it is taken; tries counts how often it was not.
+func (p *player) patiently(ctx context.Context, h *pipelinetest.History, r *rand.Rand, tries *int) error {
 	for _, d := range pipelinetest.Deliveries()[3].Steps(h.Pages, r) {
+		*tries = 0
 		err := p.process(ctx, d.Pages)
-		for try := 0; err != nil && try < 200; try++ {
+		for err != nil && *tries < 8 {
+			*tries++
 			err = p.process(ctx, d.Pages)
 		}
 		if err != nil {

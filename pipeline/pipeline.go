@@ -246,8 +246,11 @@ func markOnly(pg *jauge.Page) bool { return pg.Complete && len(pg.Observations) 
 func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) (*account, error) {
 	p.clock++
 	c := p.accounts[key]
-	oldest := int64(math.MaxInt64)
+	oldest, figures := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, n := range pages {
+		for i := range n.figures {
+			figures = min(figures, n.figures[i].start)
+		}
 		for i := range n.readings {
 			if r := &n.readings[i]; r.info != nil {
 				oldest = min(oldest, r.info.PublishedAt.UnixNano())
@@ -268,6 +271,14 @@ func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) 
 	c.used = p.clock
 	if oldest != math.MaxInt64 {
 		if err := p.reach(ctx, c.account, dayOf(oldest, c.plat.zone)); err != nil {
+			return nil, err
+		}
+	}
+	if figures < c.rowsFrom && !c.fresh {
+		if err := p.barrier(ctx); err != nil {
+			return nil, err
+		}
+		if err := (&reader{p: p, ctx: ctx, a: c.account}).figuresBefore(figures); err != nil {
 			return nil, err
 		}
 	}

@@ -55,8 +55,8 @@ func newPlatform(name jauge.Platform, m jauge.Mapping, basis jauge.Metric) (*pla
 			return nil, fmt.Errorf("mapping of %s: %w", name, err)
 		}
 	}
-	if len(p.atoms) > 64 {
-		return nil, fmt.Errorf("mapping of %s: %d post metrics are more than 64", name, len(p.atoms))
+	if n := len(p.atoms) + len(p.sums); n > 62 {
+		return nil, fmt.Errorf("mapping of %s: %d post metrics are more than 62", name, n)
 	}
 	p.postOut = p.outputs(postSchema)
 	p.historyOut = p.outputs(postHistorySchema)
@@ -120,6 +120,17 @@ func (p *platform) nans() []float64 {
 		out[i] = math.NaN()
 	}
 	return out
+}
+
+// position finds a metric among the atoms and sums, -1 where it is neither.
+func (p *platform) position(m jauge.Metric) int {
+	if i := slices.IndexFunc(p.atoms, func(a atom) bool { return a.metric == m }); i >= 0 {
+		return i
+	}
+	if i := slices.IndexFunc(p.sums, func(s sum) bool { return s.metric == m }); i >= 0 {
+		return len(p.atoms) + i
+	}
+	return -1
 }
 
 // varies tells whether not every server offers an atom.

@@ -153,7 +153,7 @@ func (p *Pipeline) rollUpOne(b *brand, members []jauge.Member, c cellOf, platfor
 	followers := -1
 	basis := k.basis
 	if k.basis == identBasis {
-		basis, followers = p.commonBasis(b, members, c, platform)
+		basis, followers = p.commonBasis(members, c, platform)
 	}
 	e := entry{den: math.NaN(), flags: entryPresent | entryComplete}
 	n := 0
@@ -203,16 +203,13 @@ func (b *brand) entry(p *Pipeline, key jauge.Key, c cellOf) (entry, bool) {
 	return e, e.has(entryPresent)
 }
 
-// commonBasis is the basis that all members with a value share; where they differ it is followers, and the position of
+// commonBasis is the basis that all members share; where they differ it is followers, and the position of
 // that KPI is returned, else -1.
-func (p *Pipeline) commonBasis(b *brand, members []jauge.Member, c cellOf, platform jauge.Platform) (string, int) {
+func (p *Pipeline) commonBasis(members []jauge.Member, c cellOf, platform jauge.Platform) (string, int) {
 	common := ""
 	for _, m := range members {
 		pl := p.platforms[m.Account.Platform]
 		if pl == nil || (platform != jauge.All && m.Account.Platform != platform) || (m.Gone && m.Removed <= c.day) {
-			continue
-		}
-		if _, ok := b.entry(p, m.Account.Key(), c); !ok {
 			continue
 		}
 		if common != "" && common != string(pl.basis) {

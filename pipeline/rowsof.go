@@ -50,8 +50,8 @@ func (a *account) historyRow(po *post, r *reading, instant int64) jauge.Record {
 	}
 }
 
-// postRow is a post with its newest counters; replace says that the stored row has a counter which this one lacks.
-func (a *account) postRow(po *post, r *reading, replace bool) jauge.Record {
+// postRow is a post with its newest counters. Where the stored row has a number that this one lacks, it replaces it.
+func (a *account) postRow(po *post, r *reading) jauge.Record {
 	vs := make([]jauge.Value, 0, 9+len(a.plat.postOut))
 	vs = append(vs, jauge.TextValue(postCol.id, po.id))
 	if r.info.Permalink != "" {
@@ -69,10 +69,22 @@ func (a *account) postRow(po *post, r *reading, replace bool) jauge.Record {
 	if po.carry != "" {
 		vs = append(vs, jauge.TextValue(postCol.carry, po.carry))
 	}
-	return jauge.Record{
+	rec := jauge.Record{
 		Schema: postSchema, Time: po.time, Tags: a.postTags(po.format), Values: a.counters(vs, a.plat.postOut, r),
-		Replace: replace,
 	}
+	has := a.plat.bears(&rec)
+	rec.Replace, po.has = po.has&^has != 0, has
+	return rec
+}
+
+// bears tells, bit by bit, which numbers a post's row has.
+func (p *platform) bears(r *jauge.Record) (has uint64) {
+	for i, o := range p.postOut {
+		if _, ok := r.Get(o.col); ok {
+			has |= 1 << i
+		}
+	}
+	return has
 }
 
 // stateRow changes a post's state and nothing else.
@@ -89,7 +101,7 @@ func (a *account) dayValues(k dayFormat, c *cell, vals []float64) (published flo
 	first, known := a.formats[k.format]
 	covered := known && first < startOf(k.day+1, a.plat.zone) && a.coversDay(k.day)
 	copy(vals, c.sum)
-	if covered && k.day >= a.from {
+	if covered {
 		end := startOf(k.day+1, a.plat.zone)
 		for i, v := range vals {
 			if math.IsNaN(v) && (!a.plat.atoms[i].varies || a.borne[i] < end) {
