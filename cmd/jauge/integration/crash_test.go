@@ -52,33 +52,31 @@ func (d *daemon) drained() {
 // nobody is an address at which nobody answers.
 func nobody(t *testing.T) string { return fmt.Sprintf("http://127.0.0.1:%d", freePort(t)) }
 
-// filled makes an installation whose journal is full of readings that no store has seen: the daemon collects for a
-// while beside a store that is down.
+// filled makes an installation whose journal is full of readings that no store has seen: everything is read several
+// times beside a store that is down.
 func filled(t *testing.T, accounts, posts, rounds int) *jauge {
 	t.Helper()
 	v := raise(t, accounts, posts)
 	v.live(len(v.posts))
-	j := install(t, v.config("@every 2s"), "JAUGE_BLUESKY_BASE_URL="+v.url,
+	j := install(t, v.config("24h"), "JAUGE_BLUESKY_BASE_URL="+v.url,
 		"JAUGE_STORE=influx", "JAUGE_INFLUX_URL="+nobody(t), "JAUGE_INFLUX_TOKEN=none", "JAUGE_INFLUX_ORG=none", "JAUGE_INFLUX_BUCKET=none")
-	d := j.start()
 	for round := range rounds {
 		before := v.calls("getAuthorFeed")
-		d.poll(time.Minute, fmt.Sprintf("round %d", round), func() (bool, string) {
+		c := j.begin("collect", "--once")
+		c.poll(time.Minute, fmt.Sprintf("round %d", round), func() (bool, string) {
 			n := v.calls("getAuthorFeed")
 			return n >= before+int64(accounts), fmt.Sprintf("%d listings", n)
 		})
+		c.end()
 		v.live(posts * accounts / 4)
 		if round%3 == 1 {
 			v.withdraw()
 		}
 	}
-	v.down.Store(true) // what comes from now on is no reading
-	d.stop()
 	j.set("JAUGE_STORE=sqlite", "JAUGE_BLUESKY_BASE_URL="+nobody(t), "JAUGE_HTTP_ATTEMPTS=1")
 	for _, name := range []string{"URL", "TOKEN", "ORG", "BUCKET"} {
 		delete(j.env, "JAUGE_INFLUX_"+name)
 	}
-	j.configure(v.config("@every 24h"))
 	return j
 }
 
@@ -136,10 +134,10 @@ func TestKilledWhileDraining(t *testing.T) {
 // newest counters, the day's totals and the KPIs are those of an undisturbed run.
 func TestKilledWhileCollecting(t *testing.T) {
 	wholeDay(t, 10*time.Minute)
-	v := raise(t, 6, 50)
-	v.live(200)
+	v := raise(t, 30, 20)
+	v.live(300)
 	l := v.ledger()
-	j := install(t, v.config("@every 1s"), "JAUGE_BLUESKY_BASE_URL="+v.url)
+	j := install(t, v.config("1m"), "JAUGE_BLUESKY_BASE_URL="+v.url)
 	j.must("collect", "--once")
 	l.read(v)
 	random := rand.New(rand.NewPCG(3, 3))
@@ -147,7 +145,7 @@ func TestKilledWhileCollecting(t *testing.T) {
 		d := j.start()
 		v.live(60)
 		before := v.calls("getAuthorFeed")
-		d.poll(30*time.Second, "another round of readings", func() (bool, string) {
+		d.poll(time.Minute, "another reading", func() (bool, string) {
 			return v.calls("getAuthorFeed") > before, "no call came"
 		})
 		select {

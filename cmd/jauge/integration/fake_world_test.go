@@ -24,7 +24,7 @@ type appview struct {
 	handles  []string
 	dids     []string
 	rand     *rand.Rand
-	answered sync.Map // method -> *atomic.Int64: calls that were answered with 200
+	answered sync.Map // method -> *atomic.Int64: calls that were answered with 200; of batches, the members
 	down     atomic.Bool
 
 	mu    sync.Mutex
@@ -71,7 +71,7 @@ func (v *appview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Fake.ServeHTTP(s, r)
 	if s.status == http.StatusOK {
 		n, _ := v.answered.LoadOrStore(r.URL.Path[strings.LastIndex(r.URL.Path, ".")+1:], new(atomic.Int64))
-		n.(*atomic.Int64).Add(1)
+		n.(*atomic.Int64).Add(int64(max(1, len(r.URL.Query()["actors"]))))
 	}
 }
 
@@ -143,14 +143,14 @@ func (v *appview) truth() ([]account, []post) {
 	return accounts, append([]post(nil), v.posts...)
 }
 
-// config lists all accounts under one brand, refreshed by the given schedule.
+// config lists all accounts under one brand, each read once in the given time; the accounts are spread over it.
 func (v *appview) config(every string) string {
 	var b strings.Builder
 	b.WriteString("brands:\n  - name: acme\n    accounts:\n")
 	for _, h := range v.handles {
 		fmt.Fprintf(&b, "      - {platform: bluesky, handle: %s}\n", h)
 	}
-	fmt.Fprintf(&b, "schedules:\n  bluesky: {refresh: %q}\n", every)
+	fmt.Fprintf(&b, "schedules:\n  bluesky: {refresh: \"@every %s\"}\n", every)
 	return b.String()
 }
 

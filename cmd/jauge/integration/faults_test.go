@@ -62,29 +62,28 @@ func (i *ownInflux) script(t *testing.T, name string, env ...string) {
 // TestInfluxOutage kills InfluxDB for a minute in the middle of a run: every record arrives, none twice.
 func TestInfluxOutage(t *testing.T) {
 	wholeDay(t, 10*time.Minute)
-	v := raise(t, 5, 40)
-	v.live(150)
+	v := raise(t, 30, 20)
+	v.live(300)
 	l := v.ledger()
 	db := startInflux(t)
-	j := install(t, v.config("@every 2s"), append(db.env(), "JAUGE_BLUESKY_BASE_URL="+v.url)...)
+	j := install(t, v.config("1m"), append(db.env(), "JAUGE_BLUESKY_BASE_URL="+v.url)...)
 	j.must("collect", "--once")
 	l.read(v)
 
 	d := j.start()
 	d.ready()
-	rounds := func(n int64, what string) {
+	readings := func(n int64, what string) {
 		t.Helper()
 		before := v.calls("getAuthorFeed")
 		d.poll(2*time.Minute, what, func() (bool, string) {
 			v.live(1)
 			now := v.calls("getAuthorFeed")
-			return now >= before+5*n, fmt.Sprintf("%d listings of %d", now-before, 5*n)
+			return now >= before+n, fmt.Sprintf("%d listings of %d", now-before, n)
 		})
 	}
-	rounds(3, "three rounds before the outage")
+	readings(10, "readings before the outage")
 	db.kill(t)
 	killed := time.Now()
-	rounds(10, "ten rounds during the outage")
 	d.poll(2*time.Minute, "a minute of outage", func() (bool, string) {
 		v.live(1)
 		return time.Since(killed) >= time.Minute, "not yet"
@@ -95,12 +94,12 @@ func TestInfluxOutage(t *testing.T) {
 	if status, _ := d.get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz with InfluxDB away: %d, want 200: restarting the daemon would not help", status)
 	}
-	if n, _ := d.pending(); n < 20 {
+	if n, _ := d.pending(); n < 15 {
 		t.Errorf("the journal holds %v messages after a minute of outage, want what was read meanwhile", n)
 	}
 	db.up(t)
 	d.ready()
-	rounds(3, "three rounds after the outage")
+	readings(10, "readings after the outage")
 	v.down.Store(true)
 	d.drained()
 	d.stop()
@@ -110,7 +109,7 @@ func TestInfluxOutage(t *testing.T) {
 	l.read(v)
 	l.check(t, db)
 	l.checkKPIs(t, j)
-	everyReading(t, v, db, 40)
+	everyReading(t, v, db, 20)
 }
 
 // everyReading compares the number of readings in the store with the number of answers that the platform gave: every
@@ -118,9 +117,8 @@ func TestInfluxOutage(t *testing.T) {
 func everyReading(t *testing.T, v *appview, store reader, posts int) {
 	t.Helper()
 	d := dumpOf(t, store) // a row that is there twice fails here
-	runs := v.calls("getProfiles")
-	if got, want := len(d["social_account"]), int(runs)*len(v.dids); got != want {
-		t.Errorf("social_account has %d rows; the platform answered %d times for %d accounts", got, runs, len(v.dids))
+	if got, want := len(d["social_account"]), int(v.calls("getProfiles")); got != want {
+		t.Errorf("social_account has %d rows; the platform gave %d profiles", got, want)
 	}
 	if got, want := len(d["social_post_history"]), int(v.calls("getAuthorFeed"))*posts; got != want {
 		t.Errorf("social_post_history has %d rows; the platform answered %d listings of %d posts", got, v.calls("getAuthorFeed"), posts)
@@ -134,11 +132,11 @@ func TestJournalDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test mounts a small file system for the data directory: run it as root")
 	}
-	v := raise(t, 5, 40)
-	v.live(150)
+	v := raise(t, 30, 20)
+	v.live(300)
 	l := v.ledger()
 	db := influxEnv(t)
-	j := install(t, v.config("@every 2s"), append(db.env(), "JAUGE_BLUESKY_BASE_URL="+v.url)...)
+	j := install(t, v.config("1m"), append(db.env(), "JAUGE_BLUESKY_BASE_URL="+v.url)...)
 	if err := os.Mkdir(j.data, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +179,8 @@ func TestJournalDiskFull(t *testing.T) {
 		if n := v.calls("getAuthorFeed"); n != paused {
 			paused, steady = n, time.Now()
 		}
-		return time.Since(steady) > 6*time.Second, fmt.Sprintf("%d listings, the last %s ago", paused, time.Since(steady))
+		return time.Since(steady) > 15*time.Second, // 30 accounts a minute: otherwise one every other second
+			fmt.Sprintf("%d listings, the last %s ago", paused, time.Since(steady))
 	})
 
 	if err := os.Remove(filler); err != nil {

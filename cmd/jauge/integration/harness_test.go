@@ -44,7 +44,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "jauge")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "jauge.dev/jauge/cmd/jauge")
+	build := exec.Command("go", "build", "-o", binary, "jauge.dev/jauge/cmd/jauge")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
@@ -188,7 +188,7 @@ func (j *jauge) must(args ...string) string {
 	return r.stdout
 }
 
-// daemon is a running `jauge run`.
+// daemon is a running process of the program: `jauge run`, or a command that was begun.
 type daemon struct {
 	*jauge
 	cmd  *exec.Cmd
@@ -201,17 +201,24 @@ type daemon struct {
 func (j *jauge) start() *daemon {
 	j.t.Helper()
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(j.t))
+	d := j.begin("run", "--listen", addr)
+	d.addr = addr
+	return d
+}
+
+// begin starts a command and returns as soon as the process exists.
+func (j *jauge) begin(args ...string) *daemon {
+	j.t.Helper()
 	log, err := os.CreateTemp(j.dir, "run-*.log")
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	// The daemon outlives t.Context(), which ends before the cleanups run.
-	cmd := j.command(context.Background(), "run", "--listen", addr)
+	cmd := j.command(context.Background(), args...) // it outlives t.Context(), which ends before the cleanups run
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		j.t.Fatal(err)
 	}
-	d := &daemon{jauge: j, cmd: cmd, addr: addr, log: log, done: make(chan struct{})}
+	d := &daemon{jauge: j, cmd: cmd, log: log, done: make(chan struct{})}
 	go func() { defer close(d.done); _ = cmd.Wait() }()
 	j.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -262,8 +269,8 @@ func (d *daemon) tail() string {
 	return tail(string(b), 3000)
 }
 
-// stop sends SIGTERM and waits for the end, which must come with exit code 0.
-func (d *daemon) stop() {
+// end sends SIGTERM and waits for the end.
+func (d *daemon) end() {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		d.t.Fatalf("SIGTERM: %v\n%s", err, d.tail())
@@ -271,8 +278,14 @@ func (d *daemon) stop() {
 	select {
 	case <-d.done:
 	case <-time.After(60 * time.Second):
-		d.t.Fatalf("the daemon did not stop in a minute after SIGTERM\n%s", d.tail())
+		d.t.Fatalf("the program did not stop in a minute after SIGTERM\n%s", d.tail())
 	}
+}
+
+// stop ends the daemon, which must leave with exit code 0.
+func (d *daemon) stop() {
+	d.t.Helper()
+	d.end()
 	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
 		d.t.Fatalf("after SIGTERM the daemon ended with %s, want exit code 0\n%s", d.cmd.ProcessState, d.tail())
 	}

@@ -127,6 +127,23 @@ func (l *ledger) check(t *testing.T, store reader) {
 	l.checkAccounts(t, store)
 	l.checkPosts(t, store)
 	l.checkDaily(t, store)
+	t.Log(l)
+}
+
+// String sums up what is compared.
+func (l *ledger) String() string {
+	sum, base, deleted := 0.0, 0.0, 0
+	for _, e := range l.posts {
+		for _, m := range l.metrics {
+			sum += e.counters[m]
+			base += e.base[m]
+		}
+		if e.state == "deleted" {
+			deleted++
+		}
+	}
+	return fmt.Sprintf("reading %d: %d accounts, %d posts (%d deleted), %v interactions, %v of them from before",
+		l.readings, len(l.accounts), len(l.posts), deleted, sum, base)
 }
 
 // newest returns the account's newest instant row.

@@ -98,7 +98,7 @@ func TestMastodonFaults(t *testing.T) {
 		i.fault(t, path, 1, object{"type": "timeout"})
 	}
 	i.fault(t, "/.well-known/webfinger", 1, object{"type": "status", "status": 500})
-	i.fault(t, "/api/v1/accounts/*", 1, object{"type": "status", "status": 502})
+	i.fault(t, "/api/v1/accounts/"+i.alder.id, 1, object{"type": "status", "status": 502})
 	began := time.Now()
 	j.must("collect", "--once")
 	t.Logf("a reading through nine or ten faults took %s; %d rules were not used", time.Since(began).Round(time.Millisecond), i.faultsLeft(t))

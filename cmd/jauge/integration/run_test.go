@@ -66,7 +66,7 @@ func TestStoresAgree(t *testing.T) {
 // TestStartAndStop measures the time from exec to /readyz, and stops the daemon by SIGTERM: exit code 0.
 func TestStartAndStop(t *testing.T) {
 	v := raise(t, 3, 10)
-	j := install(t, v.config("@every 1h"), "JAUGE_BLUESKY_BASE_URL="+v.url)
+	j := install(t, v.config("1h"), "JAUGE_BLUESKY_BASE_URL="+v.url)
 	j.must("collect", "--once")
 	var best time.Duration
 	for range 5 {
@@ -95,8 +95,8 @@ func TestPrometheus(t *testing.T) {
 			t.Fatalf("%s is missing (make testbed installs it): %v", tool, err)
 		}
 	}
-	v := raise(t, 3, 10)
-	j := install(t, v.config("@every 2s"), "JAUGE_BLUESKY_BASE_URL="+v.url)
+	v := raise(t, 20, 10)
+	j := install(t, v.config("1m"), "JAUGE_BLUESKY_BASE_URL="+v.url)
 	d := j.start()
 	d.ready()
 	lint := func(when string) {
