@@ -216,9 +216,12 @@ func (a *account) sumDay(row *dayRow) {
 	}
 }
 
-// final tells whether a day will change no more (rule 12).
+// final tells whether a day will change no more (rule 12). A day that is not over can.
 func (a *account) final(day jauge.Day) bool {
 	end := a.cal.end(day)
+	if a.newest < end {
+		return false
+	}
 	for _, p := range a.posts {
 		if !p.known || p.published >= end || p.deleted() || p.left(a.newest, a.oracle.LadderEnd) {
 			continue
