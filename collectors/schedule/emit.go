@@ -127,7 +127,7 @@ func (g *groupRun) release(ctx context.Context, a *account, page *jauge.Page) er
 		return err
 	})
 	if err != nil {
-		a.lost = true
+		a.lost, a.unsure = true, true
 		return err
 	}
 	a.pages++

@@ -38,19 +38,21 @@ func TestNextDue(t *testing.T) {
 	}
 }
 
-// TestLadderInUse follows one post for a hundred days of hourly runs, among newer ones that keep it off the first
+// TestLadderInUse follows one post down a short ladder with hourly runs, among newer ones that keep it off the first
 // listing page, and counts how often it was asked for at what age.
 func TestLadderInUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t).start("a")
+		r := newRig(t)
+		r.cfg.Ladder = schedule.Ladder{{day, time.Hour}, {3 * day, 6 * time.Hour}, {6 * day, day}}
+		r.start("a")
 		defer r.close()
 		born := time.Now().Add(-6 * time.Hour)
 		r.world.publish("id-a", "old", born)
 		for i := range 10 {
 			r.world.publish("id-a", fmt.Sprintf("p%d", i), born.Add(time.Duration(i+1)*30*time.Minute))
 		}
-		r.run(100 * day)
+		r.run(8 * day)
 		asked := map[string]int{}
 		for _, rd := range r.world.reads {
 			for _, d := range rd.due {
@@ -62,29 +64,27 @@ func TestLadderInUse(t *testing.T) {
 				}
 				switch age := rd.at.Sub(born); {
 				case age < day:
-					asked["day"]++
-				case age < 7*day:
-					asked["week"]++
-				case age < 30*day:
-					asked["month"]++
-				case age < 90*day:
-					asked["quarter"]++
+					asked["first"]++
+				case age < 3*day:
+					asked["second"]++
+				case age < 6*day:
+					asked["third"]++
 				default:
 					asked["after"]++
 				}
 			}
 		}
-		// The first reading of each rung comes at the pace of the one before.
+		// The first reading of each rung comes at the pace of the one before, and one more comes as the ladder ends.
 		for _, c := range []struct {
 			rung     string
 			min, max int
-		}{{"day", 16, 18}, {"week", 23, 25}, {"month", 22, 24}, {"quarter", 9, 10}, {"after", 0, 0}} {
+		}{{"first", 16, 18}, {"second", 7, 9}, {"third", 3, 5}, {"after", 0, 0}} {
 			if n := asked[c.rung]; n < c.min || n > c.max {
-				t.Errorf("%s: asked for %d times, want %d to %d", c.rung, n, c.min, c.max)
+				t.Errorf("%s rung: asked for %d times, want %d to %d", c.rung, n, c.min, c.max)
 			}
 		}
 		if got := r.ladder("a"); len(got) != 0 {
-			t.Errorf("still on the ladder after 100 days: %v", got)
+			t.Errorf("still on the ladder after 8 days: %v", got)
 		}
 	})
 }

@@ -58,7 +58,7 @@ func TestMissedRunsAreCaughtUpOnce(t *testing.T) {
 		r := newRig(t)
 		r.cfg.CatchUp = 5 * time.Minute
 		r.start(handles(n)...)
-		r.run(2 * time.Hour)
+		r.run(3 * time.Minute)
 		r.close()
 		time.Sleep(26 * time.Hour) // down
 		r.world.forget()
