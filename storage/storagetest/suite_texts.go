@@ -3,6 +3,7 @@ package storagetest
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"jauge.dev/jauge"
 )
@@ -24,8 +25,8 @@ func testTexts(t *testing.T, s Store) {
 func testTags(t *testing.T, s Store) {
 	var rows []jauge.Record
 	for i, text := range strange {
-		// What no line protocol can tell: line breaks and a backslash at the end.
-		if strings.ContainsAny(text, "\r\n") || strings.HasSuffix(text, `\`) {
+		// What no line protocol can tell: control characters and a backslash at the end.
+		if strings.ContainsFunc(text, unicode.IsControl) || strings.HasSuffix(text, `\`) {
 			continue
 		}
 		rows = append(rows, Row(jauge.SocialPostDaily, at(i), with(with(dailyTags, 0, text), 2, text), "likes", i))
