@@ -1,6 +1,7 @@
 package mastodon
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,10 +17,24 @@ func (s *status) public() bool {
 	return false
 }
 
-// published is the instant of publication in UTC, false where it cannot be read.
+// published is the instant of publication in UTC, false where it cannot be read. One before 1970, or too late to be
+// counted in nanoseconds, is somebody's mistake and no better than none.
 func (s *status) published() (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339, s.CreatedAt)
-	return t.UTC(), err == nil && !t.IsZero()
+	if err != nil || t.Unix() < 0 || t.Year() > 2261 {
+		return time.Time{}, false
+	}
+	return t.UTC(), true
+}
+
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,6}$`)
+
+// language is what the author said, empty where that is no language tag.
+func (s *status) language() string {
+	if !languageTag.MatchString(s.Language) {
+		return ""
+	}
+	return s.Language
 }
 
 // observation is the reading of a post that is live, published at the given instant.
@@ -31,7 +46,7 @@ func (s *status) observation(at time.Time) jauge.Observation {
 			wired{wireReblogs, s.Reblogs}, wired{wireQuotes, s.Quotes},
 		),
 		Post: &jauge.Post{
-			PublishedAt: at, Format: s.format(), Language: s.Language, Permalink: s.permalink(),
+			PublishedAt: at, Format: s.format(), Language: s.language(), Permalink: s.permalink(),
 			Excerpt: s.excerpt(), Reply: s.InReplyTo != "",
 		},
 	}
