@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,10 +53,10 @@ type App struct {
 	workers *workers
 
 	readiness readiness
-	following sync.Mutex    // guards cfg.File
-	again     chan struct{} // asks for upkeep
+	following sync.Mutex // guards cfg.File
 
-	remembered bool // the memory was filled from the store, or had no need; belongs to Open, then to upkeep
+	remembered bool        // the memory was filled from the store, or had no need; belongs to Open, then to upkeep
+	upkept     atomic.Bool // upkeep was done since the configuration changed last
 }
 
 // workers are the parts that a reload may replace: they were made from the YAML file.
@@ -69,7 +70,6 @@ type workers struct {
 func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platform) (*App, error) {
 	a := &App{
 		cfg: cfg, log: log, reg: prometheus.NewRegistry(), platforms: platforms, clients: map[jauge.Platform]*http.Client{},
-		again: make(chan struct{}, 1),
 	}
 	a.reg.MustRegister(
 		promcollectors.NewGoCollector(), promcollectors.NewProcessCollector(promcollectors.ProcessCollectorOpts{}),
@@ -176,7 +176,9 @@ func (a *App) follow(ctx context.Context, file *configs.File) error {
 	if err != nil {
 		return fmt.Errorf("tell the scheduler of the accounts: %w", err)
 	}
-	a.cfg.File = *file
+	if file != &a.cfg.File {
+		a.cfg.File = *file
+	}
 	for _, c := range changes {
 		a.log.Info("account list changed", "change", string(c.Kind), "platform", string(c.Account.Platform),
 			"handle", c.Account.Handle, "brand", c.Account.Brand, "former_brand", c.Was)
@@ -194,7 +196,7 @@ func (a *App) working(ctx context.Context, f func(context.Context) error) error 
 	var g errgroup.Group
 	failed := make(chan struct{})
 	g.Go(func() error {
-		err := a.workers.pipeline.Run(process, a.journal)
+		err := a.process(process, nil)
 		if err != nil {
 			close(failed)
 			return fmt.Errorf("run the pipeline: %w", err)

@@ -170,15 +170,16 @@ func (a *App) workUntil(ctx context.Context, reloads <-chan *configs.Config) (*c
 		})
 	}
 	w := a.workers
-	part("pipeline", process, func(ctx context.Context) error { return w.pipeline.Run(ctx, a.journal) })
-	part("upkeep", collect, a.keepUp)
+	changes := make(chan func())
+	part("pipeline", process, func(ctx context.Context) error { return a.process(ctx, changes) })
+	part("prune", collect, a.prune)
 	part("schedule", collect, func(ctx context.Context) error {
 		defer a.drain(stopProcessing)
 		return w.schedule.Run(ctx)
 	})
 	var next *configs.Config
 	g.Go(func() error {
-		next = a.heed(collect, reloads)
+		next = a.heed(collect, reloads, changes)
 		if next != nil {
 			stopCollecting(errReload)
 		}
@@ -200,22 +201,29 @@ func (a *App) drain(stop func()) {
 	}
 }
 
-// heed takes new configurations: those that only change accounts at once; one that asks for other workers is returned.
-func (a *App) heed(ctx context.Context, reloads <-chan *configs.Config) *configs.Config {
+// heed takes new configurations: those that only change accounts at once, while the pipeline pauses; one that asks for
+// other workers is returned.
+func (a *App) heed(ctx context.Context, reloads <-chan *configs.Config, changes chan<- func()) *configs.Config {
 	for {
+		var cfg *configs.Config
 		select {
-		case cfg := <-reloads:
-			if !sameWork(&a.cfg.File, &cfg.File) {
-				return cfg
-			}
+		case cfg = <-reloads:
+		case <-ctx.Done():
+			return nil
+		}
+		if !sameWork(&a.cfg.File, &cfg.File) {
+			return cfg
+		}
+		applied := make(chan struct{})
+		change := func() {
+			defer close(applied)
 			if err := a.adopt(ctx, cfg); err != nil {
 				a.refuse(err)
-				continue
 			}
-			select {
-			case a.again <- struct{}{}:
-			default: // asked for already
-			}
+		}
+		select {
+		case changes <- change:
+			<-applied
 		case <-ctx.Done():
 			return nil
 		}

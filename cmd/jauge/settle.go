@@ -17,7 +17,7 @@ func (a *App) settled(ctx context.Context, wait time.Duration, tell func(progres
 	least, moved := -1, began
 	for {
 		n, oldest, err := a.journal.Pending(ctx)
-		if err == nil && (n == 0 || oldest.After(began)) {
+		if err == nil && (n == 0 || oldest.After(began)) && a.upkept.Load() {
 			return nil // what came in later is somebody else's
 		}
 		if err == nil && (least < 0 || n < least) {
@@ -42,6 +42,9 @@ func (a *App) stuck(ctx context.Context, n int, wait time.Duration, err error) e
 	}
 	if err == nil {
 		err = fmt.Errorf("the store answers, see the log")
+	}
+	if n == 0 {
+		return fmt.Errorf("rows could not be moved to another brand within %s: %w. The next start goes on with it", wait, err)
 	}
 	return fmt.Errorf("%s not stored after %s without progress: %w. "+
 		"Nothing is lost: they are safe in the journal, and are stored by the next jauge run or jauge collect --once",

@@ -101,24 +101,52 @@ func (a *App) rollUp(ctx context.Context) error {
 	return nil
 }
 
-// keepUp does upkeep at the start and whenever the configuration changed, and prunes the history once a day.
-func (a *App) keepUp(ctx context.Context) error {
-	prune := time.NewTicker(pruneEvery)
-	defer prune.Stop()
+// prune removes history older than its retention, at the start and once a day.
+func (a *App) prune(ctx context.Context) error {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
 	for {
-		if err := a.upkeepUntilDone(ctx); err != nil || ctx.Err() != nil {
-			return err
-		}
 		if err := a.store.Prune(ctx, time.Now().Add(-a.store.HistoryRetention())); err != nil && ctx.Err() == nil {
 			a.log.Warn("history could not be pruned, which is tried again in a day", "error", err.Error())
 		}
 		select {
-		case <-a.again:
-		case <-prune.C:
+		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// process does upkeep, then runs the pipeline until ctx ends. A change is made while neither is under way: rows must
+// stand under their brand before new ones are computed from them.
+func (a *App) process(ctx context.Context, changes <-chan func()) error {
+	src := &handover{src: a.journal}
+	for {
+		run, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		a.upkept.Store(false)
+		go func() { done <- a.processUntil(run, src) }() // awaited below, on every way
+		select {
+		case err := <-done:
+			stop()
+			return err
+		case change := <-changes:
+			stop()
+			if err := <-done; err != nil {
+				return err
+			}
+			change()
+		}
+	}
+}
+
+func (a *App) processUntil(ctx context.Context, src *handover) error {
+	if err := a.upkeepUntilDone(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	a.upkept.Store(true)
+	src.next()
+	return a.workers.pipeline.Run(ctx, src)
 }
 
 // upkeepUntilDone repeats upkeep while the store does not answer.
