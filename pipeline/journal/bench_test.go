@@ -112,3 +112,87 @@ func next(t testing.TB, j *journal.Journal, n int) []pipeline.Message {
 	}
 	return msgs
 }
+
+// BenchmarkOpen opens a journal: a new one; one that was left in order with an archive and some work; and the same as a
+// kill leaves it, with no index of the newest messages.
+func BenchmarkOpen(b *testing.B) {
+	const settled, left = 20000, 2000
+	for _, c := range []string{"new", "left", "killed"} {
+		b.Run(c, func(b *testing.B) {
+			dir := benchDir(b)
+			if c != "new" {
+				fillArchive(b, dir, settled, left, c == "killed")
+			}
+			var took time.Duration
+			for i := range b.N {
+				at := dir
+				if c != "left" {
+					at = fmt.Sprint(dir, i)
+				}
+				if c == "killed" {
+					if err := os.CopyFS(at, os.DirFS(dir)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				j, err := journal.New(journal.Config{Dir: at}, nil, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				start := time.Now()
+				if err := j.Open(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				opened := time.Since(start)
+				if err := j.Append(b.Context(), samplePage("first", b.N*1000+i, 10)); err != nil {
+					b.Fatal(err)
+				}
+				took += time.Since(start)
+				b.ReportMetric(float64(opened.Milliseconds()), "ms/open")
+				if n, _, err := j.Pending(b.Context()); err != nil || n < 1 {
+					b.Fatalf("%d pending (%v)", n, err)
+				}
+				if err := j.Close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/first-append")
+		})
+	}
+}
+
+// fillArchive leaves a journal; killed leaves its files as they are on disk while it is open.
+func fillArchive(b *testing.B, dir string, settled, left int, killed bool) {
+	b.Helper()
+	at := dir
+	if killed {
+		at = dir + "-live"
+	}
+	j := open(b, journal.Config{Dir: at})
+	for i := range settled + left {
+		if err := j.Append(b.Context(), samplePage(fmt.Sprint("did:plc:", i%1000), i, 99)); err != nil {
+			b.Fatal(err)
+		}
+		if i < settled && i%256 == 255 {
+			settleSome(b, j, 256)
+		}
+	}
+	if killed {
+		if err := os.CopyFS(dir, os.DirFS(at)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := j.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func settleSome(b *testing.B, j *journal.Journal, n int) {
+	b.Helper()
+	for got := 0; got < n; {
+		msgs := next(b, j, n-got)
+		got += len(msgs)
+		if err := j.Settle(b.Context(), msgs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

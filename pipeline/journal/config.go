@@ -38,13 +38,13 @@ type Config struct {
 	// AckWait is after how long the server delivers a message again that nobody has settled or said to be working on.
 	AckWait time.Duration `env:"ACK_WAIT, default=2m"`
 	// Prefetch is how many bytes of messages wait in memory for Next.
-	Prefetch int `env:"PREFETCH_BYTES, default=4194304"`
+	Prefetch int `env:"PREFETCH_BYTES, default=2097152"`
 }
 
 // The least sizes that make sense: a message is up to a MiB.
 const (
 	leastStream   = 4 << 20
-	leastPrefetch = 2 << 20
+	leastPrefetch = 1 << 20
 )
 
 // withDefaults fills what was left zero, so that a Config written in code needs to name only what it changes.
@@ -65,7 +65,7 @@ func (c Config) withDefaults() Config {
 		c.Replicas = 1
 	}
 	if c.Prefetch == 0 {
-		c.Prefetch = 4 << 20
+		c.Prefetch = 2 << 20
 	}
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/oklog/ulid/v2"
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/pipeline"
@@ -46,12 +44,11 @@ type DeadLetter struct {
 	Reason   string
 	At       time.Time   // when it was buried, UTC
 	Size     int         // bytes
-	Page     *jauge.Page // nil where it cannot be decoded
+	Page     *jauge.Page // with its first observation only, as a list may be long; nil where it cannot be decoded
 
-	seq    uint64
-	raw    bool
-	body   []byte
-	copied bool // it is the copy that a replay made
+	seq    uint64 // in the dead-letter stream
+	page   int    // the page's sequence
+	copied bool   // it is the copy that a replay made
 }
 
 // Bury puts letters into the dead-letter stream and returns when they are on disk. A letter's id is a hash of its
@@ -166,7 +163,8 @@ func (j *Journal) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 	return out, nil
 }
 
-// Buried lists account, run, sequence and mark of every dead letter.
+// Buried lists every dead letter, its page with its first observation only: enough to tell a page from one that bears
+// nothing but its run's mark.
 func (j *Journal) Buried(ctx context.Context) ([]pipeline.Letter, error) {
 	all, err := j.DeadLetters(ctx)
 	if err != nil {
@@ -175,11 +173,9 @@ func (j *Journal) Buried(ctx context.Context) ([]pipeline.Letter, error) {
 	out := make([]pipeline.Letter, len(all))
 	for i := range all {
 		l := &all[i]
-		out[i] = pipeline.Letter{Page: jauge.Page{Platform: l.Platform, Account: l.Account, Run: l.Run}, Reason: l.Reason}
+		out[i] = pipeline.Letter{Page: jauge.Page{Platform: l.Platform, Account: l.Account, Run: l.Run, Seq: l.page}, Reason: l.Reason}
 		if l.Page != nil {
-			p := *l.Page
-			p.Observations = nil
-			out[i].Page = p
+			out[i].Page = *l.Page
 		}
 	}
 	return out, nil
@@ -212,149 +208,13 @@ func readLetter(m *jetstream.RawStreamMsg) (DeadLetter, error) {
 	l := DeadLetter{
 		ID: parts[2], Platform: key.Platform, Account: key.Account,
 		Run: m.Header.Get(headerRun), Reason: m.Header.Get(headerReason), At: m.Time.UTC(), Size: len(m.Data),
-		seq: m.Sequence, raw: m.Header.Get(headerRaw) != "", body: m.Data, copied: len(parts) > 3,
+		seq: m.Sequence, copied: len(parts) > 3,
 	}
+	l.page, _ = strconv.Atoi(m.Header.Get(headerSeq)) // 0 where it is not known
 	// What could not be decoded when it was buried may be readable to a newer version.
 	if p, err := Decode(m.Data); err == nil {
+		p.Observations = slices.Clone(p.Observations[:min(1, len(p.Observations))])
 		l.Page = &p
 	}
 	return l, nil
-}
-
-// ReplayDead publishes dead letters to the work stream again and removes them from the dead letters; without ids it
-// takes all. It returns how many. The order of an account is kept, and within a run pages go before the page that
-// bears the run's mark, so that the run is complete when its mark comes. A crash in the middle leaves letters that
-// are replayed once more, which is harmless. It waits while the journal is full.
-func (j *Journal) ReplayDead(ctx context.Context, ids ...string) (int, error) {
-	s, err := j.session(ctx)
-	if err != nil {
-		return 0, failure("replay dead letters", err)
-	}
-	all, err := s.letters(ctx)
-	if err != nil {
-		return 0, failure("replay dead letters", err)
-	}
-	if len(ids) > 0 {
-		if unknown := unknownIDs(all, ids); len(unknown) > 0 {
-			return 0, &jauge.Error{
-				Op: "replay dead letters", Reason: jauge.ReasonNotFound,
-				Err:  fmt.Errorf("no letter has the id %s", strings.Join(unknown, ", ")),
-				Hint: "see jauge deadletter list",
-			}
-		}
-		all = slices.DeleteFunc(all, func(l DeadLetter) bool { return !slices.Contains(ids, l.ID) })
-	}
-	marksLast(all)
-	n, suffix, done := 0, ulid.Make().String(), make(map[string]bool, len(all))
-	for i := range all {
-		if err := j.replayLetter(ctx, s, &all[i], suffix); err != nil {
-			return n, failure("replay dead letters", err)
-		}
-		if !done[all[i].ID] {
-			done[all[i].ID] = true
-			n++
-		}
-	}
-	return n, nil
-}
-
-func unknownIDs(all []DeadLetter, ids []string) []string {
-	var unknown []string
-	for _, id := range ids {
-		if !slices.ContainsFunc(all, func(l DeadLetter) bool { return l.ID == id }) {
-			unknown = append(unknown, id)
-		}
-	}
-	return unknown
-}
-
-// marksLast moves, among the letters of one run of one account, those that bear the run's mark behind the others; all
-// else keeps its order.
-func marksLast(all []DeadLetter) {
-	type run struct {
-		jauge.Key
-		run string
-	}
-	places := make(map[run][]int)
-	for i := range all {
-		r := run{jauge.Key{Platform: all[i].Platform, Account: all[i].Account}, all[i].Run}
-		places[r] = append(places[r], i)
-	}
-	for _, at := range places {
-		letters := make([]DeadLetter, len(at))
-		for i, p := range at {
-			letters[i] = all[p]
-		}
-		slices.SortStableFunc(letters, func(a, b DeadLetter) int { return rank(&a) - rank(&b) })
-		for i, p := range at {
-			all[p] = letters[i]
-		}
-	}
-}
-
-func rank(l *DeadLetter) int {
-	if l.Page != nil && l.Page.Complete {
-		return 1
-	}
-	return 0
-}
-
-// replayLetter publishes one letter to the work stream and removes it. The pipeline may find it just as broken and
-// bury it again, under the same id, before we have removed it, and our removal must not take that new letter: so the
-// letter first moves to a subject of its own, which makes room for the new one, and the copy is what is removed last.
-func (j *Journal) replayLetter(ctx context.Context, s *session, l *DeadLetter, suffix string) error {
-	addr, err := address(jauge.Key{Platform: l.Platform, Account: l.Account})
-	if err != nil {
-		return err
-	}
-	copySeq := l.seq
-	if !l.copied {
-		if copySeq, err = j.moveLetter(ctx, s, l, addr); err != nil {
-			return err
-		}
-	}
-	id := l.ID
-	if l.Page != nil {
-		id = messageID(l.Page, addr)
-	}
-	// The letter's own id is part of it: a run's mark shares run, sequence and part with the page it was on.
-	if err := j.again(ctx, addr, id+"."+l.ID, suffix, l.body); err != nil {
-		return err
-	}
-	return deleteLetter(ctx, s, copySeq, j.cfg.Timeout)
-}
-
-// moveLetter stores the copy, then deletes the letter, and returns where the copy lies.
-func (j *Journal) moveLetter(ctx context.Context, s *session, l *DeadLetter, addr string) (uint64, error) {
-	m := nats.NewMsg(deadPrefix + addr + "." + l.ID + "." + replayToken)
-	m.Header.Set(headerReason, l.Reason)
-	m.Header.Set(headerRun, l.Run)
-	if l.raw {
-		m.Header.Set(headerRaw, "1")
-	}
-	m.Data = l.body
-	seq := uint64(0)
-	ack, err := s.publish(ctx, m, j.cfg.Timeout)
-	switch {
-	case err == nil:
-		seq = ack.Sequence
-	case isHeld(err): // an earlier replay left it
-		old, err := s.dead.GetLastMsgForSubject(ctx, m.Subject)
-		if err != nil {
-			return 0, fmt.Errorf("find copy of letter %s: %w", l.ID, err)
-		}
-		seq = old.Sequence
-	default:
-		return 0, fmt.Errorf("copy letter %s: %w", l.ID, err)
-	}
-	return seq, deleteLetter(ctx, s, l.seq, j.cfg.Timeout)
-}
-
-func deleteLetter(ctx context.Context, s *session, seq uint64, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	if err := s.dead.DeleteMsg(ctx, seq); err != nil && !isGone(err) && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return fmt.Errorf("remove letter: %w", err)
-	}
-	return nil
 }

@@ -53,8 +53,8 @@ func startServer(cfg Config, log *serverLog) (*server.Server, error) {
 		return nil, fmt.Errorf("make embedded server: %w", err)
 	}
 	srv.SetLoggerV2(log, false, false, false)
-	srv.Start()
-	if !srv.ReadyForConnections(startWithin) || !srv.JetStreamEnabled() {
+	srv.Start() // returns when it has started or failed, as it has no port to listen on
+	if log.fatal.Load() != nil || !srv.ReadyForConnections(startWithin) || !srv.JetStreamEnabled() {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 		if f := log.fatal.Load(); f != nil {

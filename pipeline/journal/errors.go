@@ -72,10 +72,12 @@ func isUnknown(err error) bool {
 	return apiError(err).Code >= 500
 }
 
-// outcome is the label of a failed exchange.
+// reasonOf finds the reason of a failed exchange.
 func reasonOf(err error) jauge.Reason {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrFull):
+		return jauge.ReasonQuota
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
 		return jauge.ReasonCanceled
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return jauge.ReasonDeadline

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"jauge.dev/jauge/pipeline"
 )
@@ -29,8 +30,9 @@ func (j *Journal) NoBatches() {
 }
 
 // PublishRaw puts bytes into the work stream that Append would never make.
-func (j *Journal) PublishRaw(ctx context.Context, subject string, body []byte) error {
+func (j *Journal) PublishRaw(ctx context.Context, subject, id string, body []byte) error {
 	m := nats.NewMsg(workPrefix + subject)
+	m.Header.Set(jetstream.MsgIDHeader, id)
 	m.Data = body
 	return j.store(ctx, m)
 }

@@ -171,12 +171,13 @@ func TestClosedJournalSaysSo(t *testing.T) {
 
 func TestUndecodableMessagesCarryTheirAccount(t *testing.T) {
 	j := open(t, small(t.TempDir()))
-	if err := j.PublishRaw(t.Context(), "mastodon.1_40x", []byte{7, 7}); err != nil {
+	if err := j.PublishRaw(t.Context(), "mastodon.1_40x", "run_2e7.12.mastodon.1_40x.0", []byte{7, 7}); err != nil {
 		t.Fatal(err)
 	}
 	msgs := next(t, j, 1)
 	m := msgs[0]
-	if m.Err == nil || m.Page.Platform != jauge.Mastodon || m.Page.Account != "1@x" || string(journal.Raw(m)) != "\x07\x07" {
+	if m.Err == nil || m.Page.Platform != jauge.Mastodon || m.Page.Account != "1@x" || string(m.Raw) != "\x07\x07" ||
+		m.Page.Run != "run.7" || m.Page.Seq != 12 {
 		t.Errorf("message: %+v", m)
 	}
 	if err := j.Settle(t.Context(), msgs); err != nil {

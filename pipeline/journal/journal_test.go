@@ -19,8 +19,11 @@ func TestMain(m *testing.M) {
 	if child() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, leaks...)
 }
+
+// leaks are goroutines that are not ours to end.
+var leaks []goleak.Option
 
 // small is a configuration that a test can fill.
 func small(dir string) journal.Config {

@@ -196,6 +196,7 @@ func (j *Journal) stillFull(ctx context.Context) {
 func (j *Journal) Health() error {
 	j.mu.Lock()
 	trouble, lost, aside, open := j.trouble, j.lost, j.aside, j.life != nil && j.life.Err() == nil
+	s := j.cur
 	j.mu.Unlock()
 	var errs []error
 	switch {
@@ -203,6 +204,8 @@ func (j *Journal) Health() error {
 		errs = append(errs, ErrClosed)
 	case trouble != nil:
 		errs = append(errs, trouble)
+	case s != nil && !s.nc.IsConnected():
+		errs = append(errs, errors.New("journal is not connected to its server"))
 	case j.spaceLow.Load():
 		errs = append(errs, ErrDiskFull)
 	case j.full.Load():

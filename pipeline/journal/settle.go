@@ -12,10 +12,13 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// One atomic batch of the archive: the server takes at most a thousand messages, and keeps them aside until the last.
+// One atomic batch of the archive: the server takes at most a thousand messages, and keeps them aside until the last,
+// in buffers whose size goes in steps.
 const (
 	batchMessages = 500
-	batchBytes    = 8 << 20
+	batchBytes    = 1 << 20
+	// batchFrom is the least batch that costs less than its messages one by one: its staging is fsynced too.
+	batchFrom = 8
 )
 
 // Headers of an atomic batch.
@@ -59,7 +62,7 @@ const archivePatience = 4
 // archiveBatch tries one atomic batch, which costs one fsync for all its messages. The server refuses a batch with a
 // message that it knows already, as after a crash between archiving and acknowledging; then each goes by itself.
 func (s *session) archiveBatch(ctx context.Context, msgs []*nats.Msg) error {
-	if s.batches && len(msgs) > 1 {
+	if s.batches && len(msgs) >= batchFrom {
 		err := s.publishBatch(ctx, msgs)
 		if err == nil || apiError(err) == nil {
 			return err

@@ -63,36 +63,32 @@ func (j *Journal) deliver(s *session, m jetstream.Msg) {
 	})
 }
 
-// Next waits for at least one message and returns what is at hand, at most max, in journal order. A message that
-// cannot be decoded comes with Err, and with the platform and account of its subject.
-func (j *Journal) Next(ctx context.Context, max int) ([]pipeline.Message, error) {
-	got, err := j.held.take(ctx, maxInt(max, 1))
+// Next waits for at least one message and returns what is at hand, at most most, in journal order. A message that
+// cannot be decoded comes with Err and its bytes; its page then bears what subject and id tell: platform, account, run
+// and sequence.
+func (j *Journal) Next(ctx context.Context, most int) ([]pipeline.Message, error) {
+	got, err := j.held.take(ctx, max(most, 1))
 	if err != nil {
 		return nil, err
 	}
 	out := make([]pipeline.Message, len(got))
 	for i, m := range got {
-		page, err := Decode(m.data)
-		if err != nil {
-			page = jauge.Page{}
-			if k, kerr := keyOf(m.subject, workPrefix); kerr == nil {
-				page.Platform, page.Account = k.Platform, k.Account
-			} else {
-				err = errors.Join(err, kerr)
-			}
+		out[i].Token = m
+		if out[i].Page, out[i].Err = Decode(m.data); out[i].Err != nil {
+			out[i].Page, out[i].Raw = told(m), m.data
 		}
-		out[i] = pipeline.Message{Page: page, Err: err, Token: m}
 	}
 	return out, nil
 }
 
-// Raw returns the journal's bytes of a message that Next gave out, for a letter about what could not be decoded; nil
-// after it was settled. The caller must not change them.
-func Raw(m pipeline.Message) []byte {
-	if t, ok := m.Token.(*message); ok {
-		return t.data
+// told gives what is known of a page without its bytes.
+func told(m *message) jauge.Page {
+	var p jauge.Page
+	if k, err := keyOf(m.subject, workPrefix); err == nil {
+		p.Platform, p.Account = k.Platform, k.Account
 	}
-	return nil
+	p.Run, p.Seq = runOf(m.id)
+	return p
 }
 
 // heartbeat tells the server of every held message that it is being worked on, so that nothing is delivered again,
@@ -177,11 +173,4 @@ func (j *Journal) alarm(ctx context.Context, err error) {
 		j.look()
 		j.log.Debug("journal exchange failed", "error", err.Error())
 	}
-}
-
-func maxInt(a, b int) int {
-	if a > b {
-		return a
-	}
-	return b
 }

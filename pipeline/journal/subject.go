@@ -96,3 +96,19 @@ func keyOf(subject, prefix string) (jauge.Key, error) {
 func messageID(p *jauge.Page, addr string) string {
 	return token(p.Run) + "." + strconv.Itoa(p.Seq) + "." + addr + "." + strconv.Itoa(p.Part)
 }
+
+// runOf reads run and sequence back from a message's id; they are zero where it is not one of ours.
+func runOf(id string) (run string, seq int) {
+	parts := strings.Split(id, ".")
+	if len(parts) < 2 {
+		return "", 0
+	}
+	run, err := untoken(parts[0])
+	if err != nil {
+		return "", 0
+	}
+	if seq, err = strconv.Atoi(parts[1]); err != nil {
+		return "", 0
+	}
+	return run, seq
+}

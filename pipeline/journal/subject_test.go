@@ -23,6 +23,18 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
+func TestIDsNameRunAndSequence(t *testing.T) {
+	p := jauge.Page{Run: "a.b~c", Seq: 42, Part: 1}
+	if run, seq := runOf(messageID(&p, "bluesky.x") + "~replay"); run != p.Run || seq != p.Seq {
+		t.Errorf("run %q, sequence %d", run, seq)
+	}
+	for _, id := range []string{"", "x", "a.b", "_zz.1", "_2.1"} {
+		if run, seq := runOf(id); run != "" || seq != 0 {
+			t.Errorf("%q gives run %q, sequence %d", id, run, seq)
+		}
+	}
+}
+
 func TestSubjectsNameTheAccount(t *testing.T) {
 	for _, k := range []jauge.Key{{Platform: "bluesky", Account: "did:plc:abc"}, {Platform: "mastodon", Account: "109@m.example"}, {Platform: "x", Account: ""}, {Platform: "", Account: "."}} {
 		addr, err := address(k)
