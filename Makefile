@@ -17,7 +17,7 @@ help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the program, static, into bin/jauge
-	$(GO) build -trimpath -o bin/jauge ./cmd/jauge
+	$(GO) build -o bin/jauge ./cmd/jauge
 
 run: build ## start the daemon on the example configuration, data in ./data
 	JAUGE_DATA_DIR=$${JAUGE_DATA_DIR:-./data} bin/jauge run --config $${JAUGE_CONFIG:-configs/example.yaml}
