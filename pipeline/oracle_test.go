@@ -21,6 +21,7 @@ import (
 
 var (
 	histories = flag.Int("oracle.histories", 40, "how many random histories the pipeline is compared with the oracle on")
+	shrinking = flag.Int("oracle.shrink", 150, "how often a smaller history is tried where one fails")
 	firstSeed = flag.Uint64("oracle.seed", 0, "seed of the first random history")
 )
 
@@ -130,7 +131,7 @@ func compare(t *testing.T, h *pipelinetest.History, how string, play scenario) {
 	if len(d) == 0 {
 		return
 	}
-	small := h.Shrink(150, func(h *pipelinetest.History) bool { return len(differs(h)) > 0 })
+	small := h.Shrink(*shrinking, func(h *pipelinetest.History) bool { return len(differs(h)) > 0 })
 	left := differs(small)
 	t.Errorf("%s, %s: %d differences; %d in a smaller history:\n%s\n%s", h.Name, how, len(d), len(left),
 		strings.Join(left[:min(len(left), 12)], "\n"), small)
