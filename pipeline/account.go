@@ -112,7 +112,7 @@ type account struct {
 
 func newAccount(key jauge.Key, plat *platform) *account {
 	a := &account{
-		key: key, plat: plat, posts: map[string]*post{}, slots: map[int64]string{}, postsFrom: math.MaxInt64,
+		key: key, plat: plat, posts: map[string]*post{}, slots: map[int64]string{}, postsFrom: math.MaxInt64, rowsFrom: math.MaxInt64,
 		orphans: map[string]point{}, pubs: map[dayFormat]float64{}, formats: map[string]int64{},
 		cells: map[dayFormat]*cell{}, borne: make([]int64, len(plat.atoms)), figures: map[figureKey]*figure{},
 		touched: map[jauge.Day]struct{}{},

@@ -27,6 +27,9 @@ func (p *Pipeline) apply(a *account, n *normal, out *rows) {
 		p.met.tooOld.WithLabelValues(string(a.key.Platform)).Add(float64(len(n.readings) + len(n.figures)))
 		return
 	}
+	if a.newest > 0 && version > a.newest {
+		a.touchSpan(a.newest, version) // windows that ended since then have rows too
+	}
 	a.newest = max(a.newest, version)
 	for i := range n.figures {
 		f := &n.figures[i]
@@ -59,6 +62,9 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 		if !known {
 			po.newest = instant
 			if po.state != r.state {
+				if po.state == string(jauge.PostDeleted) && dayOf(po.last, a.plat.zone) < a.from {
+					a.slowFrom(dayOf(po.last, a.plat.zone)) // it is waited for again
+				}
 				po.state = r.state
 				out.main = append(out.main, a.stateRow(po))
 				a.touch(a.running())
@@ -180,6 +186,9 @@ func (p *Pipeline) applyInstant(a *account, pg *jauge.Page, f *figure, out *rows
 		a.insertRun(i, f.start)
 	}
 	rn := &a.runs[i]
+	if found && i > 0 && f.version <= rn.version {
+		a.touchSpan(a.runs[i-1].time, f.start)
+	}
 	if found && f.version < rn.version {
 		a.touch(dayOf(f.start, a.plat.zone))
 		return

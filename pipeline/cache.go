@@ -28,16 +28,17 @@ func (p *Pipeline) trim(a *account) {
 		}
 	}
 	a.from, a.baseDay = from, from-baseDays
-	a.dropRuns(startOf(a.baseDay, a.plat.zone) - 3*dayNanos)
+	a.rowsFrom = startOf(a.baseDay, a.plat.zone) - rowsReach
+	a.dropRuns(a.rowsFrom)
 	a.dropPosts(startOf(a.baseDay, a.plat.zone), ladder)
 	for k, f := range a.figures {
-		if f.start < startOf(a.baseDay-31, a.plat.zone) {
+		if f.start < a.rowsFrom {
 			delete(a.figures, k)
 		}
 	}
-	a.rowsFrom, a.fresh = startOf(a.baseDay-31, a.plat.zone), false
+	a.fresh = false
 	for k := range a.pubs {
-		if k.day < a.baseDay {
+		if startOf(k.day, a.plat.zone) < a.postsFrom {
 			delete(a.pubs, k)
 		}
 	}
@@ -55,7 +56,7 @@ func (a *account) dropRuns(before int64) {
 
 func (a *account) dropPosts(before int64, ladder int64) {
 	limit := min(before, a.newest-ladder-dayNanos)
-	a.postsFrom = max(a.postsFrom, seconds(limit))
+	a.postsFrom = max(a.postsFrom, startOf(dayOf(limit, a.plat.zone), a.plat.zone)) // whole days, for pubs
 	maps.DeleteFunc(a.posts, func(_ string, po *post) bool { return po.time < a.postsFrom })
 	maps.DeleteFunc(a.slots, func(_ int64, id string) bool { return a.posts[id] == nil })
 }

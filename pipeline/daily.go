@@ -84,34 +84,32 @@ func (a *account) cellKeys() []dayFormat {
 	})
 }
 
-// finalise marks days that nothing can change any more (rule 12).
+// finalise tells of each exact day whether anything can still change it (rule 12): only posts that are still re-read
+// and were not read since can. A post that came back makes days open again.
 func (p *Pipeline) finalise(a *account) {
-	open := map[jauge.Day]bool{}
-	for k, c := range a.cells {
-		if !c.final && k.day < a.running() {
-			open[k.day] = true
-		}
-	}
-	if len(open) == 0 {
-		return
-	}
-	ladder := int64(p.cfg.LadderEnd)
 	type wait struct{ pub, last int64 }
 	var waiting []wait
-	newest := startOf(a.running(), a.plat.zone)
+	ladder, today := int64(p.cfg.LadderEnd), startOf(a.running(), a.plat.zone)
 	for _, po := range a.posts {
-		if a.onLadder(po, ladder) && po.last < newest && po.pub < newest {
+		if a.onLadder(po, ladder) && po.last < today && po.pub < today {
 			waiting = append(waiting, wait{po.pub, po.last})
 		}
 	}
-	final := map[jauge.Day]bool{}
-	for d := range open {
-		end := startOf(d+1, a.plat.zone)
-		final[d] = !slices.ContainsFunc(waiting, func(w wait) bool { return w.pub < end && w.last < end })
-	}
+	known := map[jauge.Day]bool{}
 	for k, c := range a.cells {
-		if final[k.day] && !c.final {
-			c.final = true
+		if k.day >= a.running() {
+			continue
+		}
+		final, ok := known[k.day]
+		if k.day < a.from {
+			final = true // every post that is still re-read was read since
+		} else if !ok {
+			end := startOf(k.day+1, a.plat.zone)
+			final = !slices.ContainsFunc(waiting, func(w wait) bool { return w.pub < end && w.last < end })
+			known[k.day] = final
+		}
+		if c.final != final {
+			c.final = final
 			a.touch(k.day)
 		}
 	}

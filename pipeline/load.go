@@ -14,7 +14,7 @@ import (
 const (
 	baseDays     = 28                 // days before the first exact one, as stored: the longest window
 	lookBack     = 8 * 24 * time.Hour // readings before the first exact day: the ladder's longest step and a day
-	gaugeReach   = 31 * 24 * time.Hour
+	rowsReach    = 3 * dayNanos       // account rows before the first day in memory: gauges at a window's start
 	completeStep = 256
 )
 
@@ -79,7 +79,7 @@ func (r *reader) all(need *jauge.Day, pubMin int64) error {
 		from = min(from, *need)
 	}
 	posts := min(a.newest-int64(r.p.cfg.LadderEnd)-dayNanos, pubMin, startOf(from-baseDays, a.plat.zone))
-	if err := r.posts(posts); err != nil {
+	if err := r.posts(startOf(dayOf(posts, a.plat.zone), a.plat.zone)); err != nil {
 		return err
 	}
 	for _, po := range a.posts {
@@ -92,7 +92,7 @@ func (r *reader) all(need *jauge.Day, pubMin int64) error {
 	if err := r.postsBefore(startOf(a.baseDay, a.plat.zone)); err != nil {
 		return err
 	}
-	if err := r.accountRows(); err != nil {
+	if err := r.accountRows(startOf(a.baseDay, a.plat.zone) - rowsReach); err != nil {
 		return err
 	}
 	if err := r.firstBorne(); err != nil {
@@ -184,7 +184,11 @@ func (r *reader) addRow(rec *jauge.Record) {
 			a.borne[i] = min(a.borne[i], po.last)
 		}
 	}
-	if twin := a.posts[po.id]; twin != nil { // a crash came between writing a moved row and deleting the old one
+	twin := a.posts[po.id]
+	if twin != nil && twin.time == po.time && twin.format == po.format {
+		return
+	}
+	if twin != nil { // a crash came between writing a moved row and deleting the old one
 		if twin.version > po.version {
 			a.stale = append(a.stale, *rec)
 			return
@@ -211,20 +215,37 @@ func (a *account) removePost(p *post) {
 	}
 }
 
-// accountRows loads instants and period figures, and finds whether a complete reading lies before them.
-func (r *reader) accountRows() error {
+// accountRows loads instants and period figures back to an instant, and finds whether a complete reading lies before.
+func (r *reader) accountRows(from int64) error {
 	a := r.a
-	from := startOf(a.baseDay, a.plat.zone) - int64(gaugeReach-baseDays*24*time.Hour)
-	a.rowsFrom = from
-	for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
-		Measurement: jauge.SocialAccount, Match: r.match(), From: at(from),
-	}) {
+	if a.fresh || from >= a.rowsFrom {
+		return nil
+	}
+	q := jauge.Query{Measurement: jauge.SocialAccount, Match: r.match(), From: at(from)}
+	if a.rowsFrom != math.MaxInt64 {
+		q.To = at(a.rowsFrom)
+	}
+	later := a.runs
+	a.runs = nil
+	for rec, err := range r.p.store.Read(r.ctx, q) {
 		if err != nil {
 			return err
 		}
 		r.addAccountRow(&rec)
 	}
-	to := from
+	a.runs = append(a.runs, later...)
+	known := a.rowsFrom != math.MaxInt64
+	a.rowsFrom = from
+	if known && (a.earlier == 0 || a.earlier < from) {
+		return nil
+	}
+	return r.completeBefore(from)
+}
+
+// completeBefore finds the newest complete reading before an instant.
+func (r *reader) completeBefore(to int64) error {
+	a := r.a
+	a.earlier = 0
 	for {
 		n := 0
 		for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
@@ -245,25 +266,6 @@ func (r *reader) accountRows() error {
 			return nil
 		}
 	}
-}
-
-// figuresBefore loads older period figures too, back to an instant.
-func (r *reader) figuresBefore(from int64) error {
-	if r.a.fresh || from >= r.a.rowsFrom {
-		return nil
-	}
-	for rec, err := range r.p.store.Read(r.ctx, jauge.Query{
-		Measurement: jauge.SocialAccount, Match: r.match(), From: at(from), To: at(r.a.rowsFrom),
-	}) {
-		if err != nil {
-			return err
-		}
-		if rec.Tag("period") != string(jauge.PeriodInstant) {
-			r.addAccountRow(&rec)
-		}
-	}
-	r.a.rowsFrom = from
-	return nil
 }
 
 func (r *reader) addAccountRow(rec *jauge.Record) {

@@ -278,7 +278,7 @@ func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) 
 		if err := p.barrier(ctx); err != nil {
 			return nil, err
 		}
-		if err := (&reader{p: p, ctx: ctx, a: c.account}).figuresBefore(figures); err != nil {
+		if err := (&reader{p: p, ctx: ctx, a: c.account}).accountRows(figures); err != nil {
 			return nil, err
 		}
 	}
@@ -296,6 +296,9 @@ func (p *Pipeline) reach(ctx context.Context, a *account, d jauge.Day) error {
 	}
 	r := &reader{p: p, ctx: ctx, a: a}
 	if err := r.postsBefore(startOf(d, a.plat.zone)); err != nil {
+		return err
+	}
+	if err := r.accountRows(startOf(d, a.plat.zone) - rowsReach); err != nil {
 		return err
 	}
 	old := a.baseDay
@@ -380,6 +383,11 @@ func (p *Pipeline) remakeOne(ctx context.Context, b *batch, a *account) (*accoun
 func (p *Pipeline) derive(ctx context.Context, b *batch, accounts []*account) error {
 	touched := map[string]*brand{}
 	for _, a := range accounts {
+		if len(a.touched) > 0 {
+			if err := p.reach(ctx, a, slices.Min(slices.Collect(maps.Keys(a.touched)))); err != nil {
+				return err
+			}
+		}
 		p.writeDays(a, &b.rows)
 		b.rows.deletes = append(b.rows.deletes, a.stale...)
 		b.rows.main = append(b.rows.main, a.mends...)
