@@ -21,6 +21,7 @@ import (
 	"jauge.dev/jauge/collectors/schedule"
 	"jauge.dev/jauge/pipeline"
 	"jauge.dev/jauge/pipeline/journal"
+	"jauge.dev/jauge/storage/influx"
 	"jauge.dev/jauge/storage/sqlite"
 	"jauge.dev/jauge/storage/state"
 )
@@ -58,6 +59,8 @@ type Settings struct {
 	Schedule schedule.Config `env:", prefix=SCHEDULE_"`
 	// SQLite is the default store.
 	SQLite sqlite.Config `env:", prefix=SQLITE_"`
+	// Influx is the other store.
+	Influx influx.Config `env:", prefix=INFLUX_"`
 	// State is the scheduler's memory.
 	State state.Config `env:", prefix=STATE_"`
 }
@@ -228,6 +231,8 @@ func (c *Config) rooms() []room {
 	switch c.Store { // what is not used need not be right
 	case StoreSQLite:
 		rooms = append(rooms, room{prefix + "SQLITE_", c.SQLite.Validate})
+	case StoreInflux:
+		rooms = append(rooms, room{prefix + "INFLUX_", c.Influx.Validate})
 	}
 	return rooms
 }

@@ -183,3 +183,64 @@ func TestMissingFile(t *testing.T) {
 		t.Errorf("a file that is needed and is missing gave %v", ms)
 	}
 }
+
+func TestSecretFromFileIsMasked(t *testing.T) {
+	files := map[string]string{"/run/token": "s3cret\n", "/run/empty": "\n"}
+	read := func(p string) ([]byte, error) {
+		if s, ok := files[p]; ok {
+			return []byte(s), nil
+		}
+		return nil, fs.ErrNotExist
+	}
+	for _, tt := range []struct {
+		name    string
+		environ []string
+		token   string
+		mistake string
+	}{
+		{"from the variable", []string{"JAUGE_INFLUX_TOKEN=s3cret"}, "s3cret", ""},
+		{"from the file, newline cut", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret", ""},
+		{"empty variable, file wins", []string{"JAUGE_INFLUX_TOKEN=", "JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret", ""},
+		{
+			"both", []string{"JAUGE_INFLUX_TOKEN=s3cret", "JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret",
+			"JAUGE_INFLUX_TOKEN: is set, and so is JAUGE_INFLUX_TOKEN_FILE: keep one of them",
+		},
+		{
+			"unreadable", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/gone"}, "",
+			"JAUGE_INFLUX_TOKEN_FILE: cannot be read: file does not exist: name a file that this user may read",
+		},
+		{
+			"empty file", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/empty"}, "",
+			"JAUGE_INFLUX_TOKEN_FILE: the file /run/empty is empty: write the secret into it",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, ms := loadFrom(t, configs.Source{Environ: tt.environ, ReadFile: read, Platforms: platforms()})
+			if got := c.Influx.Token.Reveal(); got != tt.token {
+				t.Errorf("the token is %q, want %q", got, tt.token)
+			}
+			if ms.Error() != tt.mistake {
+				t.Errorf("mistakes are %q, want %q", ms.Error(), tt.mistake)
+			}
+			shown := fmt.Sprintf("%v %+v %v", c.Summary(), c.Settings, ms)
+			if strings.Contains(shown, "s3cret") {
+				t.Errorf("the secret shows: %s", shown)
+			}
+		})
+	}
+}
+
+func TestMistakesOfTheChosenStoreOnly(t *testing.T) {
+	if _, ms := load(t, "JAUGE_INFLUX_URL=nowhere"); len(ms) > 0 {
+		t.Errorf("a store that is not used gave %v", ms)
+	}
+	_, ms := load(t, "JAUGE_STORE=influx", "JAUGE_INFLUX_URL=nowhere", "JAUGE_INFLUX_ORG=acme")
+	want := []string{
+		"JAUGE_INFLUX_BUCKET: the bucket is not named",
+		"JAUGE_INFLUX_TOKEN: no token is given",
+		"JAUGE_INFLUX_URL: this is no address of a server: write it as http://host:8086",
+	}
+	if diff := cmp.Diff(want, strings.Split(ms.Error(), "\n")); diff != "" {
+		t.Error("mistakes differ (-want +got):\n" + diff)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/configs"
 	"jauge.dev/jauge/pipeline"
+	"jauge.dev/jauge/storage/influx"
 	"jauge.dev/jauge/storage/sqlite"
 )
 
@@ -41,6 +42,8 @@ func newStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer) 
 	switch cfg.Store {
 	case configs.StoreSQLite:
 		return sqlite.New(cfg.SQLite, log, reg)
+	case configs.StoreInflux:
+		return influx.New(cfg.Influx, log, reg)
 	}
 	return nil, fmt.Errorf("store %q is unknown", cfg.Store)
 }
