@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	histories = flag.Int("oracle.histories", 40, "how many random histories the pipeline is compared with the oracle on")
+	histories = flag.Int("oracle.histories", 30, "how many random histories the pipeline is compared with the oracle on")
 	shrinking = flag.Int("oracle.shrink", 150, "how often a smaller history is tried where one fails")
 	firstSeed = flag.Uint64("oracle.seed", 0, "seed of the first random history")
 )
