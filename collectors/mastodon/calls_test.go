@@ -110,7 +110,9 @@ func TestRateLimitOfTheServer(t *testing.T) {
 
 func BenchmarkDecodeListing(b *testing.B) {
 	s := mastofake.New(mastofake.Config{})
-	s.Fill(1, 40, noon, time.Hour)
+	if err := s.Fill(1, 40, noon, time.Hour); err != nil {
+		b.Fatal(err)
+	}
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, httptest.NewRequest("GET", "/api/v1/accounts/109440137734600341/statuses?limit=40", nil))
 	body := rec.Body.Bytes()
@@ -130,7 +132,9 @@ func BenchmarkDecodeListing(b *testing.B) {
 
 func BenchmarkRefresh(b *testing.B) {
 	bb := newBench(b, mastofake.Config{})
-	bb.server.Fill(20, 200, noon, time.Hour)
+	if err := bb.server.Fill(20, 200, noon, time.Hour); err != nil {
+		b.Fatal(err)
+	}
 	targets := make([]collectors.Target, 0, 20)
 	for _, name := range []string{"user0", "user7", "user19"} {
 		targets = append(targets, collectortest.Targets(b, bb.col, bb.hc, time.Time{}, "@"+name+"@mastodon.example")...)

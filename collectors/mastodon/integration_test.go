@@ -116,7 +116,18 @@ func (s *realServer) heal() {
 	}
 }
 
-func TestAgainstARealServer(t *testing.T) {
+// life is what was done on the server for a test.
+type life struct {
+	*bench
+	server     *realServer
+	brand, fan *person
+	ids        []string // of brand's posts, oldest first
+	answer     string   // brand's reply
+	target     collectors.Target
+}
+
+func live(t *testing.T) *life {
+	t.Helper()
 	s := findServer(t)
 	cfg := rest.Default()
 	cfg.AttemptTimeout, cfg.LimitFactor = 2*time.Second, 100
@@ -124,38 +135,42 @@ func TestAgainstARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{tb: t, hc: hc, col: mastodon.Platform.New(s.root)}
-	brand, fan := s.join("brand"), s.join("fan")
-	s.do(fan, http.MethodPost, "/api/v1/accounts/"+brand.ID+"/follow", nil, nil)
-
-	var ids []string
+	l := &life{bench: &bench{tb: t, hc: hc, col: mastodon.Platform.New(s.root)}, server: s, brand: s.join("brand"), fan: s.join("fan")}
+	s.do(l.fan, http.MethodPost, "/api/v1/accounts/"+l.brand.ID+"/follow", nil, nil)
 	for i := range 45 { // more than a page
-		ids = append(ids, s.publish(brand, fmt.Sprintf("post %d: «ça va?» & <more>", i), map[string]any{"language": "fr"}))
+		l.ids = append(l.ids, s.publish(l.brand, fmt.Sprintf("post %d: «ça va?» & <more>", i), map[string]any{"language": "fr"}))
 	}
-	answer := s.publish(brand, "an answer", map[string]any{"in_reply_to_id": ids[0]})
-	s.publish(fan, "me too", map[string]any{"in_reply_to_id": ids[1]})
-	theirs := s.publish(fan, "theirs", nil)
-	s.do(brand, http.MethodPost, "/api/v1/statuses/"+theirs+"/reblog", nil, nil)
-	s.do(fan, http.MethodPost, "/api/v1/statuses/"+ids[1]+"/favourite", nil, nil)
-	s.do(fan, http.MethodPost, "/api/v1/statuses/"+ids[1]+"/reblog", nil, nil)
+	l.answer = s.publish(l.brand, "an answer", map[string]any{"in_reply_to_id": l.ids[0]})
+	s.publish(l.fan, "me too", map[string]any{"in_reply_to_id": l.ids[1]})
+	theirs := s.publish(l.fan, "theirs", nil)
+	s.do(l.brand, http.MethodPost, "/api/v1/statuses/"+theirs+"/reblog", nil, nil)
+	s.do(l.fan, http.MethodPost, "/api/v1/statuses/"+l.ids[1]+"/favourite", nil, nil)
+	s.do(l.fan, http.MethodPost, "/api/v1/statuses/"+l.ids[1]+"/reblog", nil, nil)
+	handle := "@" + l.brand.name + "@mastodon.example"
+	l.target = collectortest.Targets(t, l.col, hc, time.Time{}, handle)[0]
+	if l.target.Account.ID != l.brand.ID+"@mastodon.example" || l.target.Account.Handle != handle {
+		t.Errorf("resolved to %+v", l.target.Account)
+	}
+	return l
+}
 
-	handle := "@" + brand.name + "@mastodon.example"
-	tg := collectortest.Targets(t, b.col, hc, time.Time{}, handle)[0]
-	if tg.Account.ID != brand.ID+"@mastodon.example" || tg.Account.Handle != handle {
-		t.Errorf("resolved to %+v", tg.Account)
-	}
-	if _, err := b.col.Resolve(t.Context(), hc, "@nobody_at_all@mastodon.example"); jauge.ReasonOf(err) != jauge.ReasonNotFound {
+func TestRealServerShowsWhatWasDone(t *testing.T) {
+	l := live(t)
+	if _, err := l.col.Resolve(t.Context(), l.hc, "@nobody_at_all@mastodon.example"); jauge.ReasonOf(err) != jauge.ReasonNotFound {
 		t.Errorf("Resolve of nobody = %v", err)
 	}
-	out := b.refresh(tg)
+	out := l.refresh(l.target)
 	if r := out.results[0]; !r.Complete || r.State != jauge.AccountLive || len(out.posts) != 46 {
 		t.Fatalf("result %+v, %d posts", r, len(out.posts))
 	}
-	gauge := func(wire string) float64 { v, _ := value(out.account[tg.Account.ID], wire); return v }
-	if gauge("followers_count") != 1 || gauge("following_count") != 0 || gauge("statuses_count") != 47 {
-		t.Errorf("gauges %+v", out.account[tg.Account.ID])
+	gauges := []jauge.WireValue{
+		{Wire: "followers_count", Value: 1}, {Wire: "following_count"},
+		{Wire: "statuses_count", Value: 47}, // the boost is counted
 	}
-	liked := out.posts[ids[1]]
+	if diff := cmp.Diff(gauges, out.account[l.target.Account.ID].Values); diff != "" {
+		t.Errorf("gauges (-want +got):\n%s", diff)
+	}
+	liked := out.posts[l.ids[1]]
 	if p := liked.Post; p.Excerpt != "post 1: «ça va?» & <more>" || p.Format != jauge.FormatText || p.Language != "fr" || p.Reply {
 		t.Errorf("post %+v", p)
 	}
@@ -163,36 +178,42 @@ func TestAgainstARealServer(t *testing.T) {
 	if diff := cmp.Diff(want, liked.Values); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
-	if out.posts[answer].Post.Format != jauge.FormatReply {
-		t.Errorf("answer %+v", out.posts[answer].Post)
+	if out.posts[l.answer].Post.Format != jauge.FormatReply {
+		t.Errorf("answer %+v", out.posts[l.answer].Post)
 	}
+}
 
-	s.do(fan, http.MethodPost, "/api/v1/statuses/"+ids[1]+"/unfavourite", nil, nil)
-	s.do(brand, http.MethodDelete, "/api/v1/statuses/"+ids[2], nil, nil)
-	s.do(brand, http.MethodDelete, "/api/v1/statuses/"+ids[44], nil, nil)
-	tg.Newest = out.posts[answer].Post.PublishedAt
-	for _, id := range []string{ids[44], ids[2], ids[1], ids[0]} { // the older ones stand beyond the first page
-		var i int
-		for i = range ids {
-			if ids[i] == id {
-				break
-			}
-		}
-		tg.Due = append(tg.Due, collectors.PostRef{ID: id, PublishedAt: out.posts[id].Post.PublishedAt, Rank: 45 - i})
+func TestRealServerAfterFallsAndDeletions(t *testing.T) {
+	l := live(t)
+	before := l.refresh(l.target)
+	l.server.do(l.fan, http.MethodPost, "/api/v1/statuses/"+l.ids[1]+"/unfavourite", nil, nil)
+	l.server.do(l.brand, http.MethodDelete, "/api/v1/statuses/"+l.ids[2], nil, nil)
+	l.server.do(l.brand, http.MethodDelete, "/api/v1/statuses/"+l.ids[44], nil, nil)
+	l.target.Newest = before.posts[l.answer].Post.PublishedAt
+	for _, i := range []int{44, 2, 1, 0} { // the older ones stand beyond the first page
+		l.target.Due = append(l.target.Due, collectors.PostRef{
+			ID: l.ids[i], PublishedAt: before.posts[l.ids[i]].Post.PublishedAt, Rank: 45 - i,
+		})
 	}
-	out = b.refresh(tg)
+	out := l.refresh(l.target)
 	if r := out.results[0]; !r.Complete {
-		t.Fatalf("second run: %+v", r)
+		t.Fatalf("result %+v", r)
 	}
-	if likes, _ := value(out.posts[ids[1]], "favourites_count"); likes != 0 || out.posts[ids[1]].PostState != jauge.PostLive {
-		t.Errorf("unliked post: %+v", out.posts[ids[1]])
+	if likes, ok := value(out.posts[l.ids[1]], "favourites_count"); !ok || likes != 0 || out.posts[l.ids[1]].PostState != jauge.PostLive {
+		t.Errorf("unliked post: %+v", out.posts[l.ids[1]])
 	}
 	for _, i := range []int{2, 44} {
-		if out.posts[ids[i]].PostState != jauge.PostDeleted {
-			t.Errorf("deleted post %d: %+v", i, out.posts[ids[i]])
+		if out.posts[l.ids[i]].PostState != jauge.PostDeleted {
+			t.Errorf("deleted post %d: %+v", i, out.posts[l.ids[i]])
 		}
 	}
+}
 
+func TestRealServerThatMisbehaves(t *testing.T) {
+	l := live(t)
+	first := l.refresh(l.target)
+	l.target.Newest = first.posts[l.answer].Post.PublishedAt
+	l.target.Due = []collectors.PostRef{{ID: l.ids[0], PublishedAt: first.posts[l.ids[0]].Post.PublishedAt, Rank: 45}}
 	for name, f := range map[string]struct {
 		path   string
 		effect map[string]any
@@ -200,13 +221,13 @@ func TestAgainstARealServer(t *testing.T) {
 		"429":       {"/api/v1/accounts/*", map[string]any{"type": "ratelimit", "headers": map[string]string{"Retry-After": "1"}}},
 		"502":       {"/api/v1/accounts/*/statuses", map[string]any{"type": "status", "status": 502}},
 		"malformed": {"/api/v1/statuses", map[string]any{"type": "malformed"}},
-		"stalled":   {"/api/v1/accounts/" + brand.ID, map[string]any{"type": "timeout"}},
+		"stalled":   {"/api/v1/accounts/" + l.brand.ID, map[string]any{"type": "timeout"}},
 	} {
-		s.fault(f.path, f.effect)
-		out := b.refresh(tg)
-		if r := out.results[0]; !r.Complete || len(out.posts) < 40 {
+		l.server.fault(f.path, f.effect)
+		out := l.refresh(l.target)
+		if r := out.results[0]; !r.Complete || out.posts[l.ids[0]].PostState != jauge.PostLive {
 			t.Errorf("%s: result %+v, %d posts", name, r, len(out.posts))
 		}
-		s.heal()
+		l.server.heal()
 	}
 }

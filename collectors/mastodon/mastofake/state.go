@@ -90,6 +90,8 @@ type Server struct {
 	calls    map[string]int
 	windows  [2]window
 	accounts []*account
+	// Fill made so many accounts from this position on.
+	filledFrom, filled int
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -156,10 +158,26 @@ func (s *Server) Publish(name string, p Post) string {
 // stamp makes an id nobody has.
 func (s *Server) stamp(at time.Time) uint64 {
 	id := uint64(at.UnixMilli()) << 16 //nolint:gosec // after 1970
-	for s.owners[id] != nil {
+	for s.ownerOf(id) != nil {
 		id++
 	}
 	return id
+}
+
+// ownerOf finds the account of a post that is there. Posts made by Fill stand in no map: their id tells the account.
+func (s *Server) ownerOf(id uint64) *account {
+	if a := s.owners[id]; a != nil {
+		return a
+	}
+	n := int(id & idMask) //nolint:gosec // 16 bits
+	if n >= s.filled {
+		return nil
+	}
+	a := s.accounts[s.filledFrom+n]
+	if _, ok := slices.BinarySearchFunc(a.posts, id, comparePost); !ok {
+		return nil
+	}
+	return a
 }
 
 func (s *Server) insert(a *account, p post) {
@@ -184,7 +202,7 @@ func (s *Server) find(id string) (*account, *post) {
 	if err != nil {
 		return nil, nil
 	}
-	a := s.owners[n]
+	a := s.ownerOf(n)
 	if a == nil {
 		return nil, nil
 	}
@@ -245,24 +263,31 @@ func (s *Server) change(name string, f func(*account)) {
 	f(s.byName[name])
 }
 
-// Fill makes accounts user0, user1, … with so many posts each, one every interval back from newest.
-func (s *Server) Fill(accounts, posts int, newest time.Time, every time.Duration) {
+// idMask is the part of an id that is not its instant.
+const idMask = 1<<16 - 1
+
+// Fill makes accounts user0, user1, … with so many posts each, one every interval back from newest. It is for many:
+// at most 65,536 accounts, once per server.
+func (s *Server) Fill(accounts, posts int, newest time.Time, every time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if accounts > idMask+1 || s.filled > 0 {
+		return fmt.Errorf("fill fake server with %d accounts: at most %d, and once", accounts, idMask+1)
+	}
+	from := len(s.accounts)
 	for n := range accounts {
 		a := s.add(fmt.Sprintf("user%d", n), int64(1000+n), int64(n%300))
 		a.posts = make([]post, 0, posts)
 		for i := range posts {
 			at := newest.Add(-time.Duration(posts-1-i) * every)
-			id := uint64(at.UnixMilli())<<16 + uint64(n%(1<<16)) //nolint:gosec // accounts share instants, not ids
-			if s.owners[id] != nil {
-				id = s.stamp(at)
-			}
-			p := post{id: id, counts: Counts{int32(n % 50), int32(i % 7), int32(i % 11), int32(i % 3)}} //nolint:gosec // small
-			s.owners[p.id] = a
-			a.posts = append(a.posts, p)
+			a.posts = append(a.posts, post{
+				id:     uint64(at.UnixMilli())<<16 + uint64(n),                           //nolint:gosec // after 1970
+				counts: Counts{int32(n % 50), int32(i % 7), int32(i % 11), int32(i % 3)}, //nolint:gosec // small
+			})
 		}
 	}
+	s.filledFrom, s.filled = from, accounts
+	return nil
 }
 
 // Calls tells how many calls of each kind were answered since the last time this was asked: account, lookup, list,
