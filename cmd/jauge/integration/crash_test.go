@@ -49,6 +49,19 @@ func (d *daemon) drained() {
 	})
 }
 
+// settled waits until the journal holds at least so many messages, and none has been added for a second.
+func (d *daemon) settled(least float64) {
+	d.t.Helper()
+	last, since := -1.0, time.Now()
+	d.poll(time.Minute, "the readings to be in the journal", func() (bool, string) {
+		n, _ := d.pending()
+		if n != last {
+			last, since = n, time.Now()
+		}
+		return n >= least && time.Since(since) > time.Second, fmt.Sprintf("%v messages of at least %v", n, least)
+	})
+}
+
 // nobody is an address at which nobody answers.
 func nobody(t *testing.T) string { return fmt.Sprintf("http://127.0.0.1:%d", freePort(t)) }
 
@@ -60,19 +73,19 @@ func filled(t *testing.T, accounts, posts, rounds int) *jauge {
 	v.live(len(v.posts))
 	j := install(t, v.config("24h"), "JAUGE_BLUESKY_BASE_URL="+v.url,
 		"JAUGE_STORE=influx", "JAUGE_INFLUX_URL="+nobody(t), "JAUGE_INFLUX_TOKEN=none", "JAUGE_INFLUX_ORG=none", "JAUGE_INFLUX_BUCKET=none")
-	for round := range rounds {
-		before := v.calls("getAuthorFeed")
-		c := j.begin("collect", "--once")
-		c.poll(time.Minute, fmt.Sprintf("round %d", round), func() (bool, string) {
-			n := v.calls("getAuthorFeed")
-			return n >= before+int64(accounts), fmt.Sprintf("%d listings", n)
-		})
-		c.end()
+	d := j.start()
+	d.settled(float64(accounts)) // the first round comes by itself
+	for round := range rounds - 1 {
 		v.live(posts * accounts / 4)
 		if round%3 == 1 {
 			v.withdraw()
 		}
+		before, _ := d.pending()
+		c := j.begin("collect", "--once") // through the daemon; it waits for the store, which is away
+		d.settled(before + float64(accounts))
+		c.end()
 	}
+	d.stop()
 	j.set("JAUGE_STORE=sqlite", "JAUGE_BLUESKY_BASE_URL="+nobody(t), "JAUGE_HTTP_ATTEMPTS=1")
 	for _, name := range []string{"URL", "TOKEN", "ORG", "BUCKET"} {
 		delete(j.env, "JAUGE_INFLUX_"+name)
