@@ -102,7 +102,8 @@ func (g *groupRun) count(a *account, o *jauge.Observation, at time.Time) {
 // release appends a page and, when the journal has acknowledged it, moves the memory.
 func (g *groupRun) release(ctx context.Context, a *account, page *jauge.Page) error {
 	if err := g.s.offer(ctx, g.l.platform.Name, *page); err != nil {
-		a.lost = true
+		// Unless it was refused for good, nobody knows: the journal may have it and its answer was lost.
+		a.lost, a.unsure = true, jauge.ReasonOf(err) != jauge.ReasonBadRequest
 		return fmt.Errorf("append page: %w", err)
 	}
 	adv := jauge.Advance{

@@ -67,8 +67,8 @@ func interrupted(err error) bool {
 	return errors.Is(err, errStopping) || errors.Is(err, context.Canceled)
 }
 
-// outcome is what the memory keeps of the end of a run; none where it was interrupted, or where the memory failed:
-// such a run stays unfinished, so that the next one keeps clear of its second.
+// outcome is what the memory keeps of the end of a run; none where it was interrupted, or where the last stamp is not
+// recorded: such a run stays unfinished, so that the next one keeps clear of its second.
 func (g *groupRun) outcome(a *account) (jauge.Outcome, bool) {
 	a.ended = time.Now().UTC()
 	o := jauge.Outcome{Ref: a.f.Ref}

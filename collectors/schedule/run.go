@@ -38,7 +38,7 @@ type account struct {
 	observed time.Time
 	newest   time.Time // publication of the newest post seen
 	lost     bool      // a page of the run was not taken: no mark
-	unsure   bool      // a page was taken and could not be recorded: the memory does not know the last stamp
+	unsure   bool      // a page was or may have been taken and is not recorded: the memory lacks the last stamp
 
 	pages, posts, added, deleted int
 	complete                     bool

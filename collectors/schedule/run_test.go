@@ -206,8 +206,11 @@ func TestBackPressureWaitsAndLosesNothing(t *testing.T) {
 		if got := r.ladder("a0"); len(got) != 0 || !r.account("a0").Observed.IsZero() {
 			t.Errorf("the memory moved without the journal: %v", got)
 		}
-		if r.journal.offers > 400 {
-			t.Errorf("%d offers in ten minutes", r.journal.offers)
+		r.journal.mu.Lock()
+		offers := r.journal.offers
+		r.journal.mu.Unlock()
+		if offers > 400 {
+			t.Errorf("%d offers in ten minutes", offers)
 		}
 		r.journal.setRefuse(nil)
 		sum := <-done

@@ -13,34 +13,12 @@ import (
 	"jauge.dev/jauge/storage/storagetest"
 )
 
-// row builds a record by names.
-func row(tb testing.TB, m jauge.Measurement, at time.Time, tags []string, fields map[string]any) jauge.Record {
-	tb.Helper()
-	s := jauge.SchemaOf(m)
-	r := jauge.Record{Schema: s, Time: at.UnixNano(), Tags: tags}
-	for i, c := range s.Columns {
-		switch v := fields[c.Name].(type) {
-		case string:
-			r.Values = append(r.Values, jauge.TextValue(i, v))
-		case time.Time:
-			r.Values = append(r.Values, jauge.IntValue(i, v.UnixNano()))
-		case bool:
-			r.Values = append(r.Values, jauge.FlagValue(i, v))
-		}
-	}
-	if err := r.Validate(); err != nil {
-		tb.Fatal(err)
-	}
-	return r
-}
-
 func storeOf(tb testing.TB) *storagetest.Mem {
 	tb.Helper()
 	mem := storagetest.NewMem()
 	account := func(id, handle string, at time.Time, complete bool) jauge.Record {
-		return row(tb, jauge.SocialAccount, at, []string{"acme", "bluesky", id, "instant", "false"}, map[string]any{
-			"handle": handle, "account_state": "live", "observed_at": at.Add(time.Second), "complete_reading": complete,
-		})
+		return storagetest.Row(jauge.SocialAccount, at, []string{"acme", "bluesky", id, "instant", "false"},
+			"handle", handle, "account_state", "live", "observed_at", at.Add(time.Second), "complete_reading", complete)
 	}
 	rows := []jauge.Record{
 		account("did:1", "a.example", epoch, true),
@@ -54,15 +32,15 @@ func storeOf(tb testing.TB) *storagetest.Mem {
 		if i == 7 {
 			state = "deleted"
 		}
-		rows = append(rows, row(tb, jauge.SocialPost, p, []string{"acme", "bluesky", "did:1", "text"}, map[string]any{
-			"post_id": fmt.Sprintf("at://did:1/post/%d", i), "published_at": p, "observed_at": epoch, "state": state,
-		}))
+		rows = append(rows, storagetest.Row(jauge.SocialPost, p, []string{"acme", "bluesky", "did:1", "text"},
+			"post_id", fmt.Sprintf("at://did:1/post/%d", i), "published_at", p, "observed_at", epoch, "state", state))
 	}
-	rows = append(rows, row(tb, jauge.SocialPost, epoch.Add(30*time.Minute), []string{"former", "bluesky", "did:1", "text"},
-		map[string]any{"post_id": "late", "published_at": epoch.Add(30 * time.Minute), "observed_at": epoch.Add(time.Hour)}))
-	rows = append(rows, row(tb, jauge.SocialPost, epoch, []string{"acme", "bluesky", "did:2", "text"}, map[string]any{
-		"post_id": "p", "published_at": epoch.Add(-time.Hour), "observed_at": epoch,
-	}))
+	late := epoch.Add(30 * time.Minute)
+	rows = append(rows,
+		storagetest.Row(jauge.SocialPost, late, []string{"former", "bluesky", "did:1", "text"},
+			"post_id", "late", "published_at", late, "observed_at", epoch.Add(time.Hour)),
+		storagetest.Row(jauge.SocialPost, epoch, []string{"acme", "bluesky", "did:2", "text"},
+			"post_id", "p", "published_at", epoch.Add(-time.Hour), "observed_at", epoch))
 	if err := mem.Write(tb.Context(), rows); err != nil {
 		tb.Fatal(err)
 	}
