@@ -43,7 +43,11 @@ func (d Day) Start(zone *time.Location) time.Time {
 	if zone == time.UTC {
 		return t
 	}
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone).UTC()
+	start := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone)
+	if DayOf(start, zone) < d { // clocks jump at midnight: the day begins when they have
+		_, start = start.ZoneBounds()
+	}
+	return start.UTC()
 }
 
 // End returns the instant at which the date ends in a zone, in UTC.

@@ -102,6 +102,7 @@ type account struct {
 	restated []figureKey // figures whose restatements are to be made anew
 
 	touched map[jauge.Day]struct{} // days to be written and evaluated in this batch
+	loaded  bool                   // read back for this batch: what a crash left undone is done now
 	slow    bool                   // the batch held readings that are not the newest: days are made anew from the history
 	need    jauge.Day              // from this day on
 	loading bool                   // differences that begin before the exact days are left out
@@ -127,6 +128,17 @@ func (a *account) touch(d jauge.Day) { a.touched[d] = struct{}{} }
 
 func (a *account) touchSpan(from, to int64) {
 	for d := dayOf(from, a.plat.zone); d <= dayOf(to, a.plat.zone); d++ {
+		a.touch(d)
+	}
+}
+
+// touchLoaded has everything checked that was read back: all exact days, and the roll-ups over them.
+func (a *account) touchLoaded(retention int64) {
+	if a.fresh {
+		return
+	}
+	a.loaded = true
+	for d := max(a.from, a.frozen(retention)); d <= a.running(); d++ {
 		a.touch(d)
 	}
 }

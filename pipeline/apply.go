@@ -20,12 +20,13 @@ type rows struct {
 func (r *rows) empty() bool { return len(r.history)+len(r.main)+len(r.deletes) == 0 }
 
 // apply takes a page's readings into the account and adds the raw rows that follow. Days that change are touched;
-// readings that are not the newest ask for the days to be made anew (slow).
-func (p *Pipeline) apply(a *account, n *normal, out *rows) {
+// readings that are not the newest ask for the days to be made anew (slow). A page from beyond the history's retention
+// is counted and changes nothing: ok is false.
+func (p *Pipeline) apply(a *account, n *normal, out *rows) (ok bool) {
 	version := n.page.ObservedAt.UnixNano()
 	if a.newest > 0 && version < a.newest-int64(p.cfg.HistoryRetention) {
 		p.met.tooOld.WithLabelValues(string(a.key.Platform)).Add(float64(len(n.readings) + len(n.figures)))
-		return
+		return false
 	}
 	if a.newest > 0 && version > a.newest {
 		a.touchSpan(a.newest, version) // windows that ended since then have rows too
@@ -43,6 +44,7 @@ func (p *Pipeline) apply(a *account, n *normal, out *rows) {
 		p.applyReading(a, &n.readings[i], out)
 	}
 	a.touch(a.running())
+	return true
 }
 
 // applyReading takes one reading of a post.

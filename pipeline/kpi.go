@@ -209,7 +209,7 @@ func (p *Pipeline) evaluateOne(b *brand, who int32, a *account, s *windowScope, 
 			e.flags |= entryComplete
 		}
 	}
-	if p.put(b, who, c, e, p.basisOf(k, a.plat), out) {
+	if p.put(b, who, c, e, p.basisOf(k, a.plat), out) || a.loaded {
 		b.changed[change{c, a.key.Platform}] = struct{}{}
 	}
 }

@@ -56,6 +56,13 @@ func (p *Pipeline) load(ctx context.Context, key jauge.Key, need *jauge.Day, pro
 			return nil, err
 		}
 		first, ok := r.firstDay(probe)
+		for i := range a.stale { // a post's format changed, and its days may not have been made anew
+			pub, known := a.posts[a.stale[i].Text("post_id")]
+			if known {
+				d := dayOf(pub.pub, plat.zone)
+				ok, first = true, min(first, d)
+			}
+		}
 		if !ok || first >= a.from || tries > 2 || a.fresh || a.from <= r.frozen() {
 			p.met.loads.Inc()
 			return a, nil
@@ -193,7 +200,10 @@ func (r *reader) addRow(rec *jauge.Record) {
 			a.stale = append(a.stale, *rec)
 			return
 		}
-		a.stale = append(a.stale, jauge.Record{Schema: postSchema, Time: twin.time, Tags: a.postTags(twin.format)})
+		a.stale = append(a.stale, jauge.Record{
+			Schema: postSchema, Time: twin.time, Tags: a.postTags(twin.format),
+			Values: []jauge.Value{jauge.TextValue(postCol.id, twin.id)},
+		})
 		a.removePost(twin)
 	}
 	a.addPost(po)
@@ -210,6 +220,12 @@ func (a *account) nans() []float64 {
 // removePost forgets what addPost counted.
 func (a *account) removePost(p *post) {
 	delete(a.posts, p.id)
+	delete(a.formats, p.format)
+	for _, other := range a.posts {
+		if t, ok := a.formats[other.format]; other.format == p.format && (!ok || other.pub < t) {
+			a.formats[p.format] = other.pub
+		}
+	}
 	if p.format != string(jauge.FormatReply) {
 		a.pubs[dayFormat{dayOf(p.pub, a.plat.zone), p.format}]--
 	}

@@ -153,8 +153,7 @@ func (p *Pipeline) compute(ctx context.Context, msgs []Message) (*batch, error) 
 			return nil, err
 		}
 		for _, n := range b.pages[key] {
-			p.apply(a, n, &b.rows)
-			if n.page.Complete {
+			if p.apply(a, n, &b.rows) && n.page.Complete {
 				if err := p.mark(ctx, a, n.page, b); err != nil {
 					return nil, err
 				}
@@ -265,6 +264,7 @@ func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) 
 		if err != nil {
 			return nil, err
 		}
+		a.touchLoaded(int64(p.cfg.HistoryRetention))
 		c = &cached{account: a}
 		p.accounts[key] = c
 	}
@@ -323,10 +323,12 @@ func (p *Pipeline) remake(ctx context.Context, b *batch, accounts []*account) ([
 	if err := p.barrier(ctx); err != nil {
 		return nil, err
 	}
+	deletes := b.rows.deletes
+	b.rows.deletes = nil // they come last: a row that was moved shows after a crash that its days are to be made anew
 	if err := p.writeBatch(ctx, b); err != nil {
 		return nil, err
 	}
-	b.rows = rows{}
+	b.rows = rows{deletes: deletes}
 	for i, a := range accounts {
 		if err := p.restate(ctx, a, &b.rows); err != nil {
 			return nil, err
@@ -363,9 +365,7 @@ func (p *Pipeline) remakeOne(ctx context.Context, b *batch, a *account) (*accoun
 	for d := range a.touched {
 		made.touch(d)
 	}
-	for d := max(made.from, made.frozen(int64(p.cfg.HistoryRetention))); d <= made.running(); d++ {
-		made.touch(d)
-	}
+	made.touchLoaded(int64(p.cfg.HistoryRetention))
 	for i := range probe {
 		if probe[i].info != nil {
 			made.touch(dayOf(probe[i].info.PublishedAt.UnixNano(), made.plat.zone))
@@ -402,7 +402,7 @@ func (p *Pipeline) derive(ctx context.Context, b *batch, accounts []*account) er
 			touched[br.name] = br
 		}
 		clear(a.touched)
-		a.slow = false
+		a.slow, a.loaded = false, false
 		p.trim(a)
 	}
 	for _, name := range slices.Sorted(maps.Keys(touched)) {

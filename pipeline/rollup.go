@@ -175,7 +175,10 @@ func (p *Pipeline) rollUpOne(b *brand, members []jauge.Member, c cellOf, platfor
 		}
 		n++
 		e.num += x.num
-		if !math.IsNaN(den) {
+		switch {
+		case k.basis == identDays:
+			e.den = den // the days of the window, however many accounts
+		case !math.IsNaN(den):
 			e.den = plus(e.den, den)
 		}
 		e.flags |= x.flags & entryEstimated

@@ -59,7 +59,11 @@ func combine(members []*account, k kpiKey) (kpiValue, bool) {
 		}
 		found = true
 		total.numerator += v.numerator
-		total.denominator += v.denominator
+		if v.basis == "days" { // of the window, however many accounts
+			total.denominator = v.denominator
+		} else {
+			total.denominator += v.denominator
+		}
 		total.ratio, total.basis = v.ratio, v.basis
 		total.complete = total.complete && v.complete
 		total.estimated = total.estimated || v.estimated
