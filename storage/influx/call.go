@@ -102,12 +102,17 @@ func (s *Store) explain(op string, err error) error {
 	}
 	out := &jauge.Error{Op: op, Reason: jauge.ReasonOf(err), Err: err}
 	switch out.Reason {
-	case jauge.ReasonOther:
-		out.Reason = jauge.ReasonNetwork // an answer cut short, a refused redirect, a proxy's page
-		fallthrough
 	case jauge.ReasonNetwork, jauge.ReasonDeadline:
-		out.Hint = "is InfluxDB up and reachable at its URL? The call is repeated"
+	case jauge.ReasonOther:
+		if !errors.Is(err, io.ErrUnexpectedEOF) { // an answer that came whole, but is none
+			out.Reason = jauge.ReasonDecode
+			return out
+		}
+		out.Reason = jauge.ReasonNetwork
+	default:
+		return out
 	}
+	out.Hint = "is InfluxDB up and reachable at its URL? The call is repeated"
 	return out
 }
 

@@ -1,7 +1,7 @@
 // Package influx keeps rows in InfluxDB 2.x: a measurement of the server per measurement of ours, in two buckets.
 //
 //	Write ──▶ lines (line.go) ──▶ batches, a few at once ──▶ gzip level 1 ──▶ /api/v2/write ─┬─▶ <bucket>: kept for ever,
-//	                                                                                        │   shards of a year  
+//	                                                                                        │   shards of a year
 //	                                                                                        └─▶ <bucket>_history: kept for
 //	Read  ──▶ InfluxQL ──▶ /query, in chunks ──▶ rows, one at a time                             a while, weekly shards
 //
