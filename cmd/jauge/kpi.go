@@ -68,6 +68,9 @@ func (f *kpiFlags) check(platforms []string) error {
 			return usagef("--window %v", err)
 		}
 	}
+	if f.explain && (f.account == jauge.All || f.platform == jauge.All) {
+		return usagef("--explain speaks of accounts: a roll-up is the sum of what it prints for each")
+	}
 	if f.platform != "" && f.platform != jauge.All && !slices.Contains(platforms, f.platform) {
 		return usagef("--platform %q is unknown: choose one of %s, all", f.platform, strings.Join(platforms, ", "))
 	}
@@ -112,11 +115,18 @@ func (c *cli) kpi(cmd *cobra.Command, f *kpiFlags) error {
 		return err
 	}
 	defer func() { _ = st.Close() }() // nothing was written
-	rows, err := readKPIs(cmd.Context(), st, q, newest)
+	if f.explain {
+		return c.explain(cmd.Context(), cfg, st, f, q)
+	}
+	return c.printKPIs(cmd.Context(), st, f, q, newest)
+}
+
+func (c *cli) printKPIs(ctx context.Context, st store, f *kpiFlags, q jauge.Query, newest bool) error {
+	rows, err := readKPIs(ctx, st, q, newest)
 	if err != nil {
 		return err
 	}
-	handles, err := handlesOf(cmd.Context(), st, rows)
+	handles, err := handlesOf(ctx, st, rows)
 	if err != nil {
 		return err
 	}

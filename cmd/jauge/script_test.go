@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -141,7 +142,7 @@ func signalCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(syscall.Kill(pid, signals[args[0]]))
 }
 
-// getCommand reads a path of the daemon: get PATH STATUS [TEXT].
+// getCommand reads a path of the daemon: get PATH STATUS [REGEXP].
 func getCommand(ts *testscript.TestScript, neg bool, args []string) {
 	status, body := httpGet(ts, args[0])
 	if ok := matches(status, body, args[1:]); ok == neg {
@@ -149,7 +150,7 @@ func getCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitCommand waits until a path of the daemon answers so: await PATH STATUS [TEXT].
+// awaitCommand waits until a path of the daemon answers so: await PATH STATUS [REGEXP].
 func awaitCommand(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.Now().Add(awaitTimeout)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -167,7 +168,7 @@ func awaitCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func matches(status int, body string, want []string) bool {
-	return fmt.Sprint(status) == want[0] && (len(want) == 1 || strings.Contains(body, want[1]))
+	return fmt.Sprint(status) == want[0] && (len(want) == 1 || regexp.MustCompile(want[1]).MatchString(body))
 }
 
 func httpGet(ts *testscript.TestScript, path string) (int, string) {

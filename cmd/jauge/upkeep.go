@@ -14,7 +14,7 @@ import (
 // What upkeep waits between tries while the store does not answer.
 const (
 	upkeepFirst = 500 * time.Millisecond
-	upkeepMax   = time.Minute
+	upkeepMax   = 15 * time.Second
 	pruneEvery  = 24 * time.Hour
 )
 
@@ -41,39 +41,16 @@ func (a *App) upkeep(ctx context.Context) error {
 	return a.rollUp(ctx)
 }
 
-// remember fills a memory that was lost, or is new beside a store that is not. It does so once.
+// remember fills a memory that was lost or is new from the store, once.
 func (a *App) remember(ctx context.Context) error {
-	if a.remembered {
+	if a.remembered || !a.state.NeedsRebuild() {
 		return nil
 	}
-	lost := a.state.NeedsRebuild()
-	if a.state.Fresh() && !lost {
-		var err error
-		if lost, err = a.storeHasAccounts(ctx); err != nil {
-			return err
-		}
-	}
-	if lost {
-		if err := a.state.Rebuild(ctx, a.store.Read); err != nil {
-			return fmt.Errorf("fill the scheduler's memory: %w", err)
-		}
-		if err := a.follow(ctx, nil); err != nil { // puts back those that config lists
-			return err
-		}
+	if err := a.state.Rebuild(ctx, a.store.Read); err != nil {
+		return fmt.Errorf("fill the scheduler's memory: %w", err)
 	}
 	a.remembered = true
-	return nil
-}
-
-// storeHasAccounts tells whether the store knows more than a memory that was just made.
-func (a *App) storeHasAccounts(ctx context.Context) (bool, error) {
-	for _, err := range a.store.Read(ctx, jauge.Query{Measurement: jauge.SocialAccount, Columns: []string{"handle"}, Limit: 1}) {
-		if err != nil {
-			return false, fmt.Errorf("look for accounts in the store: %w", err)
-		}
-		return true, nil
-	}
-	return false, nil
+	return a.follow(ctx, nil) // puts back those that config lists
 }
 
 // rollUp brings up to date the roll-ups of brands that an account left lately. A removal older than the longest window
