@@ -30,7 +30,6 @@ type State interface {
 	Runs
 	Posts
 	Backfills
-	Values
 }
 
 // Roster knows the accounts that are or were followed.
@@ -63,12 +62,6 @@ type Posts interface {
 type Backfills interface {
 	Backfill(ctx context.Context, ref int64) (m jauge.BackfillMark, ok bool, err error)
 	SaveBackfill(ctx context.Context, ref int64, m jauge.BackfillMark) error
-}
-
-// Values keeps small values.
-type Values interface {
-	Get(ctx context.Context, key string) (value []byte, ok bool, err error)
-	Set(ctx context.Context, key string, value []byte) error
 }
 
 // Deps are what a scheduler works with.
