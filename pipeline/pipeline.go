@@ -367,8 +367,13 @@ func (p *Pipeline) remakeOne(ctx context.Context, b *batch, a *account) (*accoun
 	}
 	made.touchLoaded(int64(p.cfg.HistoryRetention))
 	for i := range probe {
-		if probe[i].info != nil {
-			made.touch(dayOf(probe[i].info.PublishedAt.UnixNano(), made.plat.zone))
+		if probe[i].info == nil {
+			continue
+		}
+		made.touch(dayOf(probe[i].info.PublishedAt.UnixNano(), made.plat.zone))
+		po := made.posts[probe[i].post]
+		if first, last, ok := made.covered(); ok && po != nil && po.pub == made.formats[po.format] && po.pub <= last {
+			made.touchSpan(max(first, po.pub, made.newest-int64(p.cfg.HistoryRetention)), last)
 		}
 	}
 	if len(made.touched) > 0 {
@@ -431,8 +436,13 @@ func (p *Pipeline) write(ctx context.Context, r *rows) error {
 		}
 		p.met.records.Add(float64(len(part)))
 	}
-	if len(r.deletes) > 0 {
-		if err := p.store.Delete(ctx, r.deletes); err != nil {
+	// The old row of a post that moved goes last of all: as long as it is there, its days are made anew.
+	for _, moved := range []bool{false, true} {
+		part := slices.DeleteFunc(slices.Clone(r.deletes), func(d jauge.Record) bool { return (d.Schema == postSchema) != moved })
+		if len(part) == 0 {
+			continue
+		}
+		if err := p.store.Delete(ctx, part); err != nil {
 			return fmt.Errorf("delete rows: %w", err)
 		}
 	}
