@@ -131,6 +131,11 @@ func newLoad(j *journal.Journal) *load {
 // check waits until all that was acknowledged has come and was settled.
 func (l *load) check(t *testing.T) {
 	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Log(l.j.State(closing(t)))
+		}
+	}()
 	eventually(t, "the journal to be drained", func() bool {
 		n, _, err := l.j.Pending(t.Context())
 		return err == nil && n == 0

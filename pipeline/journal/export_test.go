@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,4 +60,25 @@ func (j *Journal) Sicken() error {
 	s := j.cur
 	j.mu.Unlock()
 	return s.srv.ShutdownJetStream()
+}
+
+// State tells for a test that failed where messages are.
+func (j *Journal) State(ctx context.Context) string {
+	j.held.mu.Lock()
+	held, queued := len(j.held.bySeq), len(j.held.queue)
+	j.held.mu.Unlock()
+	s, err := j.session(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	work, err := s.work.Info(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	cons, err := s.cons.Info(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("held %d, queued %d, stream %+v, delivered %+v, floor %+v, ack pending %d, waiting %d, pending %d",
+		held, queued, work.State, cons.Delivered, cons.AckFloor, cons.NumAckPending, cons.NumWaiting, cons.NumPending)
 }

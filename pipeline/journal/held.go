@@ -50,19 +50,23 @@ func signal(c chan struct{}) {
 	}
 }
 
-// add takes a delivery. One of a message that is held already renews its reply only; add is false then.
-func (h *held) add(m *message) bool {
+// add takes a delivery. One of a message that is held already renews its reply only. A place that now has another
+// message, because a server lost what it had not acknowledged, is the new one's: the old one is nobody's any more, and
+// its collector appends it again.
+func (h *held) add(m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if old := h.bySeq[m.seq]; old != nil {
-		old.reply, old.gen = m.reply, m.gen
-		return false
+		if old.id == m.id {
+			old.reply, old.gen = m.reply, m.gen
+			return
+		}
+		old.settled = true
 	}
 	h.bySeq[m.seq] = m
 	h.queue = append(h.queue, m)
 	h.queued += len(m.data)
 	signal(h.ready)
-	return true
 }
 
 // take gives out the next messages, at most n; it waits for the first.

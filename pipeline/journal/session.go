@@ -89,7 +89,7 @@ func plainConnectError(err error) error {
 	return errors.New("connection failed")
 }
 
-// begin connects, makes what is missing, and sets the consumer back to the first message that was not settled.
+// begin connects, makes what is missing, and has the consumer begin with the first message that was not settled.
 func (j *Journal) begin(ctx context.Context, srv *server.Server) (_ *session, err error) {
 	nc, err := j.connect(srv)
 	if err != nil {
@@ -195,36 +195,37 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	return js.UpdateStream(ctx, have)
 }
 
-// ensureConsumer makes the consumer, or sets it back, so that what was delivered and never settled comes first and in
-// order, not after AckWait and behind what is new. Another process that is waiting on it is left alone.
+// ensureConsumer makes the consumer. One that is not at the first message of the stream is made anew, so that what was
+// delivered and never settled comes first and in order, not after AckWait and behind what is new; and so that what the
+// consumer holds for acknowledged is not left lying: on a full disk the server may note the acknowledgement and fail to
+// remove the message. A consumer that another process waits on is left alone.
 func (j *Journal) ensureConsumer(ctx context.Context, s *session) error {
 	want := jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckWait: j.cfg.AckWait, MaxAckPending: maxHeld, MaxDeliver: -1,
 	}
 	c, err := s.work.Consumer(ctx, consumerName)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		s.cons, err = s.work.CreateConsumer(ctx, want)
+		return err
+	case err != nil:
+		return err
+	}
+	info, state := c.CachedInfo(), s.work.CachedInfo().State
+	left := info.NumAckPending > 0 || state.Msgs > 0 && state.FirstSeq <= info.AckFloor.Stream
+	if left && info.NumWaiting == 0 {
+		if err := s.work.DeleteConsumer(ctx, consumerName); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return err
+		}
 		s.cons, err = s.work.CreateConsumer(ctx, want)
 		return err
 	}
-	if err != nil {
-		return err
+	if info.Config.AckWait != want.AckWait || info.Config.MaxAckPending != want.MaxAckPending {
+		c, err = s.work.UpdateConsumer(ctx, want)
 	}
 	s.cons = c
-	info := c.CachedInfo()
-	if info.Config.AckWait != want.AckWait || info.Config.MaxAckPending != want.MaxAckPending {
-		if s.cons, err = s.work.UpdateConsumer(ctx, want); err != nil {
-			return err
-		}
-	}
-	if info.NumAckPending == 0 || info.NumWaiting > 0 {
-		return nil
-	}
-	if _, err := s.work.ResetConsumer(ctx, consumerName); err != nil {
-		// A cluster older than resetting: the messages come after AckWait.
-		j.log.Info("journal consumer could not be set back", "error", err.Error(), "after_seconds", j.cfg.AckWait.Seconds())
-	}
-	return nil
+	return err
 }
 
 // end closes the connection and the server, within ctx.

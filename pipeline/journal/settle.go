@@ -147,7 +147,7 @@ func (j *Journal) acknowledge(ctx context.Context, s *session, todo []ack) error
 			fresh = append(fresh, a.reply)
 			continue
 		}
-		if err := s.work.DeleteMsg(ctx, a.m.seq); err != nil && !isGone(err) {
+		if err := s.deleteWork(ctx, a.m); err != nil {
 			return fmt.Errorf("delete message %d: %w", a.m.seq, err)
 		}
 	}
@@ -159,6 +159,24 @@ func (j *Journal) acknowledge(ctx context.Context, s *session, todo []ack) error
 		if err := s.nc.Publish(reply, ackDone); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// deleteWork deletes a message by its place, if it still is the one that lies there.
+func (s *session) deleteWork(ctx context.Context, m *message) error {
+	there, err := s.work.GetMsg(ctx, m.seq)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if there.Header.Get(jetstream.MsgIDHeader) != m.id {
+		return nil
+	}
+	if err := s.work.DeleteMsg(ctx, m.seq); err != nil && !isGone(err) {
+		return err
 	}
 	return nil
 }
