@@ -220,7 +220,7 @@ func (a *App) working(ctx context.Context, f func(context.Context) error) error 
 	return g.Wait()
 }
 
-const stopTimeout = 15 * time.Second // for everything that Stop closes, below the 30 s that containers are given
+const stopTimeout = 5 * time.Second // for everything that Stop closes: with what comes before it, below stopBound
 
 // Stop closes what was opened, the last first, within a bound. It may be called after a failed Open, and twice.
 func (a *App) Stop(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -100,7 +101,10 @@ func (e *quietError) Unwrap() error { return e.cause }
 // errStopped is the cause of a context that a signal ended.
 var errStopped = errors.New("stopped by a signal")
 
-// softStop ends the context at the first SIGINT or SIGTERM; the second ends the process at once.
+// stopBound is how long the process may take to end after the first signal; containers are given 30 s.
+const stopBound = 20 * time.Second
+
+// softStop ends the context at the first SIGINT or SIGTERM; the second ends the process at once, and so does the bound.
 func softStop(parent context.Context, stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2) //nolint:mnd // the soft one and the hard one
@@ -113,12 +117,18 @@ func softStop(parent context.Context, stderr io.Writer) (context.Context, func()
 		case <-done:
 			return
 		}
+		bound := time.NewTimer(stopBound)
+		defer bound.Stop()
+		why := "by a second signal"
 		select {
 		case <-signals:
-			_, _ = fmt.Fprintln(stderr, "jauge: stopped at once by a second signal; what was acknowledged is on disk")
-			os.Exit(exitFailed)
+		case <-bound.C:
+			why = "since it took longer than " + stopBound.String()
 		case <-done:
+			return
 		}
+		_, _ = fmt.Fprintln(stderr, "jauge: stopped at once "+why+"; what was acknowledged is on disk")
+		os.Exit(exitFailed)
 	}()
 	return ctx, func() {
 		signal.Stop(signals)

@@ -149,7 +149,7 @@ func (a *App) work(ctx context.Context, reloads <-chan *configs.Config) error {
 }
 
 // drainTimeout bounds how long the pipeline goes on with what it has in hand once collecting has stopped.
-const drainTimeout = 5 * time.Second
+const drainTimeout = 4 * time.Second
 
 // workUntil runs scheduler, pipeline and upkeep until ctx ends, one of them fails, or a configuration comes that asks
 // for other workers, which it returns. Collecting stops first, then the pipeline, so that what was read is stored.

@@ -20,8 +20,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors/bluesky/bskyfake"
 	"jauge.dev/jauge/collectors/mastodon/mastofake"
+	"jauge.dev/jauge/pipeline/journal"
 )
 
 func TestMain(m *testing.M) {
@@ -60,7 +62,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fake": fakeCommand, "await": awaitCommand, "get": getCommand, "exits": exitsCommand, "signal": signalCommand,
+			"fake": fakeCommand, "await": awaitCommand, "get": getCommand, "exits": exitsCommand, "signal": signalCommand, "poison": poisonCommand,
 		},
 	})
 }
@@ -130,6 +132,22 @@ func exitCode(err error, exit **exec.ExitError) int {
 		return -1
 	}
 	return 0
+}
+
+// poisonCommand puts a page into the journal that no version of the pipeline can normalise yet.
+func poisonCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	j, err := journal.New(journal.Config{Dir: filepath.Join(ts.Getenv("JAUGE_DATA_DIR"), "journal")}, nil, nil)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
+	defer cancel()
+	ts.Check(j.Open(ctx))
+	now := time.Now()
+	ts.Check(errors.Join(j.Append(ctx, jauge.Page{
+		Platform: "myspace", Account: "tom", Handle: "tom", Run: "run", RunStart: now, ObservedAt: now,
+		Observations: []jauge.Observation{{
+			Object: jauge.ObjectAccount, ID: "tom", Period: jauge.PeriodInstant, Values: []jauge.WireValue{{Wire: "friends", Value: 1}},
+		}},
+	}), j.Close(ctx)))
 }
 
 // signalCommand sends a signal to the owner of the data directory: signal HUP.
