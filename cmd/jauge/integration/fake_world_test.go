@@ -3,6 +3,8 @@
 package integration_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -24,7 +26,7 @@ type appview struct {
 	handles  []string
 	dids     []string
 	rand     *rand.Rand
-	answered sync.Map // method -> *atomic.Int64: calls that were answered with 200; of batches, the members
+	answered sync.Map // what was counted -> *atomic.Int64
 	down     atomic.Bool
 
 	mu    sync.Mutex
@@ -67,14 +69,24 @@ func (v *appview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error":"UpstreamFailure","message":"down"}`, http.StatusBadGateway)
 		return
 	}
-	s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	s := &copyWriter{ResponseWriter: w, status: http.StatusOK}
 	v.Fake.ServeHTTP(s, r)
-	if s.status == http.StatusOK {
-		n, _ := v.answered.LoadOrStore(r.URL.Path[strings.LastIndex(r.URL.Path, ".")+1:], new(atomic.Int64))
-		n.(*atomic.Int64).Add(int64(max(1, len(r.URL.Query()["actors"]))))
+	if s.status != http.StatusOK {
+		return
+	}
+	v.count(r.URL.Path[strings.LastIndex(r.URL.Path, ".")+1:], max(1, len(r.URL.Query()["actors"])))
+	var answer struct{ Feed, Posts []struct{} }
+	if err := json.Unmarshal(s.body.Bytes(), &answer); err == nil {
+		v.count("posts", len(answer.Feed)+len(answer.Posts))
 	}
 }
 
+func (v *appview) count(what string, add int) {
+	n, _ := v.answered.LoadOrStore(what, new(atomic.Int64))
+	n.(*atomic.Int64).Add(int64(add))
+}
+
+// calls tells how many calls of a method were answered; of batches, the members. "posts" are the posts in all answers.
 func (v *appview) calls(method string) int64 {
 	n, ok := v.answered.Load(method)
 	if !ok {
@@ -83,14 +95,20 @@ func (v *appview) calls(method string) int64 {
 	return n.(*atomic.Int64).Load()
 }
 
-type statusWriter struct {
+type copyWriter struct {
 	http.ResponseWriter
 	status int
+	body   bytes.Buffer
 }
 
-func (s *statusWriter) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
+func (c *copyWriter) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *copyWriter) Write(b []byte) (int, error) {
+	c.body.Write(b)
+	return c.ResponseWriter.Write(b)
 }
 
 func counted(c bskyfake.Counts) map[string]float64 {
