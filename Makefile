@@ -32,7 +32,7 @@ race: ## the same tests with the race detector, in random order
 
 integration: ## tests against real servers; their addresses come from the environment or from make testbed
 	$(GO) vet -tags integration ./...
-	@set -e; if [ -z "$$JAUGE_TEST_ATPROTO_DIR" ] && [ -f $(TESTBED)/env ]; then . ./$(TESTBED)/env; fi; \
+	@set -e; if [ -z "$$JAUGE_TEST_ATPROTO" ] && [ -f $(TESTBED)/env ]; then . ./$(TESTBED)/env; fi; \
 	set -x; $(GO) test -tags integration -count=1 -p 1 -timeout $(INTEGRATION_TIMEOUT) $$(git grep -l --untracked '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 bench: ## all benchmarks, with allocations

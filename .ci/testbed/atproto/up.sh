@@ -43,4 +43,4 @@ for ((i = 0; i < 480; i++)); do
   sleep 0.25
 done
 [ -f "$dir/ready.json" ] || { tail -30 "$dir/net.log" >&2; fail "the Bluesky network was not ready in two minutes"; }
-printf 'JAUGE_TEST_ATPROTO_DIR=%s\n' "$dir" >"$dir/atproto.env"
+printf 'JAUGE_TEST_ATPROTO=%s\n' "$dir/ready.json" >"$dir/atproto.env"

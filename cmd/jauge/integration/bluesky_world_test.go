@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,7 +55,7 @@ const onePixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M
 // blueskyNetwork reaches the network that the environment names.
 func blueskyNetwork(t *testing.T, seed uint64) *bluesky {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(needEnv(t, "JAUGE_TEST_ATPROTO_DIR"), "ready.json"))
+	b, err := os.ReadFile(needEnv(t, "JAUGE_TEST_ATPROTO"))
 	if err != nil {
 		t.Fatalf("the Bluesky network is not up (make testbed): %v", err)
 	}
