@@ -13,7 +13,8 @@ servers=(influxdb mastodon atproto)
 need curl curl; need python3 python3; need prometheus prometheus; need promtool prometheus
 if [ "${1:-}" = --build ]; then
   # The npm install and the build of InfluxDB are the long ones: side by side.
-  for s in "${servers[@]}"; do "$here/$s/up.sh" --build & pids[${#pids[@]}]=$!; done
+  pids=()
+  for s in "${servers[@]}"; do "$here/$s/up.sh" --build & pids+=($!); done
   for p in "${pids[@]}"; do wait "$p" || fail "a server could not be prepared, see above"; done
   exit 0
 fi
