@@ -1,7 +1,6 @@
 package influx
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +46,7 @@ type serverError string
 func (e serverError) Error() string { return string(e) }
 
 type decoder struct {
-	r     *bufio.Reader
+	r     *source
 	sink  sink
 	cells []cell
 	arena []byte // the texts of the cells of a row, one after the other
@@ -57,7 +56,7 @@ type decoder struct {
 
 // decode reads an answer to its end, or until the sink wants no more.
 func decode(r io.Reader, to sink) error {
-	d := &decoder{r: bufio.NewReaderSize(r, 64<<10), sink: to}
+	d := &decoder{r: newSource(r), sink: to}
 	for {
 		c, err := d.peek()
 		if errors.Is(err, io.EOF) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -21,8 +20,8 @@ const (
 // 6, which is the only one that the client's own option has. It also refuses an answer to a write that says success in
 // other words than InfluxDB's: a proxy's page is no storage.
 type gzipper struct {
-	next http.RoundTripper
-	pool sync.Pool // *gzip.Writer
+	next *http.Transport
+	idle chan *gzip.Writer // a writer holds a megabyte: a few are kept for good, where a sync.Pool loses them at each GC
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -50,18 +49,19 @@ func (g *gzipper) RoundTrip(req *http.Request) (*http.Response, error) {
 func (g *gzipper) compress(req *http.Request) (*http.Request, error) {
 	var b bytes.Buffer
 	b.Grow(int(req.ContentLength) / 4)
-	z, ok := g.pool.Get().(*gzip.Writer)
-	if !ok {
-		var err error
-		if z, err = gzip.NewWriterLevel(nil, gzip.BestSpeed); err != nil {
-			return nil, fmt.Errorf("make a gzip writer: %w", err)
-		}
+	z, err := g.writer()
+	if err != nil {
+		return nil, fmt.Errorf("make a gzip writer: %w", err)
 	}
-	defer g.pool.Put(z)
 	z.Reset(&b)
-	_, err := io.Copy(z, req.Body)
+	// Only a Reader: as a WriterTo the client's body would be copied whole first.
+	_, err = io.Copy(z, struct{ io.Reader }{req.Body})
 	if err == nil {
 		err = z.Close()
+	}
+	select {
+	case g.idle <- z:
+	default:
 	}
 	if cerr := req.Body.Close(); err == nil {
 		err = cerr
@@ -77,3 +77,15 @@ func (g *gzipper) compress(req *http.Request) (*http.Request, error) {
 	out.Header.Set("Content-Encoding", "gzip")
 	return out, nil
 }
+
+func (g *gzipper) writer() (*gzip.Writer, error) {
+	select {
+	case z := <-g.idle:
+		return z, nil
+	default:
+		return gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	}
+}
+
+// CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
+func (g *gzipper) CloseIdleConnections() { g.next.CloseIdleConnections() }

@@ -23,6 +23,58 @@ type tagPart struct {
 	index  int    // in Schema.Tags
 }
 
+// liner writes lines. Rows of one series mostly stand close together, so the head of the last line of each
+// measurement is kept.
+type liner struct {
+	templates map[*jauge.Schema]*template
+	heads     map[*jauge.Schema]*head
+}
+
+// head is the beginning of a line: measurement and tags.
+type head struct {
+	*template
+	tags []string
+	text []byte
+}
+
+func newLiner(templates map[*jauge.Schema]*template) *liner {
+	return &liner{templates: templates, heads: make(map[*jauge.Schema]*head, len(templates))}
+}
+
+// appendLine writes a record as one line of line protocol, with its line break. The record is valid.
+func (l *liner) appendLine(b []byte, r *jauge.Record) []byte {
+	h := l.heads[r.Schema]
+	if h == nil {
+		h = &head{template: l.templates[r.Schema]}
+		l.heads[r.Schema] = h
+	}
+	if !slices.Equal(h.tags, r.Tags) {
+		h.tags = r.Tags
+		h.text = h.appendHead(h.text[:0], r.Tags)
+	}
+	b = append(b, h.text...)
+	sep := byte(' ')
+	for i := range r.Values {
+		v := &r.Values[i]
+		b = append(b, sep)
+		b = append(b, h.fields[v.Col]...)
+		b = appendField(b, r.Schema.Columns[v.Col].Type, v)
+		sep = ','
+	}
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, r.Time, 10)
+	return append(b, '\n')
+}
+
+func (t *template) appendHead(b []byte, tags []string) []byte {
+	b = append(b, t.measurement...)
+	for _, p := range t.tags {
+		b = append(b, p.prefix...)
+		b = appendName(b, tagText(tags[p.index]), ",= ")
+	}
+	return b
+}
+
 // templates are made once per store; the catalogue's names need no escaping, but get it.
 func newTemplates() map[*jauge.Schema]*template {
 	out := map[*jauge.Schema]*template{}
@@ -38,26 +90,6 @@ func newTemplates() map[*jauge.Schema]*template {
 		out[s] = t
 	}
 	return out
-}
-
-// appendLine writes a record as one line of line protocol, with its line break. The record is valid.
-func (t *template) appendLine(b []byte, r *jauge.Record) []byte {
-	b = append(b, t.measurement...)
-	for _, p := range t.tags {
-		b = append(b, p.prefix...)
-		b = appendName(b, tagText(r.Tags[p.index]), ",= ")
-	}
-	sep := byte(' ')
-	for i := range r.Values {
-		v := &r.Values[i]
-		b = append(b, sep)
-		b = append(b, t.fields[v.Col]...)
-		b = appendField(b, r.Schema.Columns[v.Col].Type, v)
-		sep = ','
-	}
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, r.Time, 10)
-	return append(b, '\n')
 }
 
 func appendField(b []byte, t jauge.ColumnType, v *jauge.Value) []byte {
@@ -88,20 +120,15 @@ func appendFloat(b []byte, f float64) []byte {
 func appendText(b []byte, s string) []byte {
 	s = strings.ToValidUTF8(s, "\uFFFD") // s itself where it is valid
 	b = append(b, '"')
-	for {
-		i := strings.IndexAny(s, `"\`)
-		if i < 0 {
-			break
-		}
-		b = append(b, s[:i]...)
-		b = append(b, '\\', s[i])
-		s = s[i+1:]
+	if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 { // nearly always, and much faster than both at once
+		b = append(b, s...)
+	} else {
+		b = appendName(b, s, `"\`)
 	}
-	b = append(b, s...)
 	return append(b, '"')
 }
 
-// appendName writes a name or a tag's value with a backslash before each special character.
+// appendName writes a text with a backslash before each special character.
 func appendName(b []byte, s, special string) []byte {
 	for {
 		i := strings.IndexAny(s, special)

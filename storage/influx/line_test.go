@@ -18,7 +18,6 @@ func FuzzLine(f *testing.F) {
 	f.Add(`\`, `\,`, `\\=`, `\`, math.MaxFloat64, int64(math.MaxInt64), true, int64(-1))
 	f.Add("é", "日本", "\r", "", 1e21, int64(0), false, int64(math.MaxInt64))
 	s := jauge.SchemaOf(jauge.SocialPost)
-	t0 := newTemplates()[s]
 	f.Fuzz(func(t *testing.T, brand, account, format, text string, num float64, whole int64, flag bool, at int64) {
 		r := jauge.Record{Schema: s, Time: at, Tags: []string{brand, "bluesky", account, format}, Values: []jauge.Value{
 			jauge.TextValue(s.Column("excerpt"), text), jauge.IntValue(s.Column("observed_at"), whole),
@@ -27,7 +26,7 @@ func FuzzLine(f *testing.F) {
 		if r.Validate() != nil {
 			return
 		}
-		line := t0.appendLine(nil, &r)
+		line := newLiner(newTemplates()).appendLine(nil, &r)
 		d := lineprotocol.NewDecoderWithBytes(line)
 		if !d.Next() {
 			t.Fatalf("no line in %q: %v", line, d.Err())

@@ -127,7 +127,8 @@ func (r *rowReader) statement() string {
 	p := r.plan
 	var names, where []string
 	for _, c := range p.Columns {
-		names = append(names, ident(p.Schema.Columns[c].Name))
+		// The cast leaves out what somebody else has written as another type.
+		names = append(names, ident(p.Schema.Columns[c].Name)+castOf(p.Schema.Columns[c].Type))
 	}
 	for _, t := range p.Schema.Tags {
 		names = append(names, ident(t))
@@ -164,6 +165,20 @@ const (
 	minTime = -1<<63 + 2
 	maxTime = 1<<63 - 2
 )
+
+func castOf(t jauge.ColumnType) string {
+	switch t {
+	case jauge.Float:
+		return "::float"
+	case jauge.Instant, jauge.Integer:
+		return "::integer"
+	case jauge.Text:
+		return "::string"
+	case jauge.Flag:
+		return "::boolean"
+	}
+	return ""
+}
 
 // judge has a condition decided here, on a column that is asked for anyway or added at the end.
 func (r *rowReader) judge(c base.Cond, names []string) []string {
@@ -231,7 +246,7 @@ func (r *rowReader) row(cells []cell) (bool, error) {
 		}
 	}
 	rec, err := r.record(cells)
-	if err != nil || len(rec.Values) == 0 {
+	if err != nil || len(rec.Values) == 0 || slices.Contains(rec.Tags, "") { // a row without all tags is none of ours
 		return true, err
 	}
 	if r.left > 0 {

@@ -13,6 +13,7 @@ import (
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
 	"github.com/influxdata/influxdb-client-go/v2/api"
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"jauge.dev/jauge"
@@ -88,7 +89,7 @@ func historyShard(keep time.Duration) time.Duration {
 func newHTTP(cfg Config) *http.Client {
 	dial := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
-		Transport: &gzipper{next: &http.Transport{
+		Transport: &gzipper{idle: make(chan *gzip.Writer, cfg.Concurrency), next: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, ForceAttemptHTTP2: true,
 			MaxIdleConns: 2*cfg.Concurrency + 8, MaxIdleConnsPerHost: 2*cfg.Concurrency + 8,
 			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
@@ -129,9 +130,7 @@ func (s *Store) Close() error {
 	s.ready, s.closed = false, true
 	s.mu.Unlock()
 	s.client.Close()
-	if t, ok := s.hc.Transport.(*gzipper).next.(*http.Transport); ok {
-		t.CloseIdleConnections()
-	}
+	s.hc.CloseIdleConnections()
 	return nil
 }
 

@@ -96,7 +96,7 @@ func (d *decoder) value(buf []byte) (cell, error) {
 
 func (d *decoder) number(buf []byte) ([]byte, error) {
 	for n := 0; n < 400; n++ { // the longest float64 written out has some 330 digits
-		c, err := d.r.ReadByte()
+		c, err := d.r.readByte()
 		if errors.Is(err, io.EOF) {
 			return buf, nil
 		}
@@ -107,7 +107,8 @@ func (d *decoder) number(buf []byte) ([]byte, error) {
 		case c >= '0' && c <= '9', c == '.', c == 'e', c == 'E', c == '+', c == '-':
 			buf = append(buf, c)
 		default:
-			return buf, d.r.UnreadByte()
+			d.r.unread()
+			return buf, nil
 		}
 	}
 	return buf, errors.New("a number without end")
@@ -119,29 +120,28 @@ func (d *decoder) text(buf []byte) ([]byte, error) {
 		buf = []byte{}
 	}
 	for from := len(buf); len(buf)-from <= maxToken; {
-		c, err := d.r.ReadByte()
-		if err != nil {
+		var c byte
+		var err error
+		if buf, c, err = d.r.run(buf, maxToken); err != nil || c == '"' {
 			return buf, err
 		}
-		switch c {
-		case '"':
-			return buf, nil
-		case '\\':
-			if buf, err = d.escape(buf); err != nil {
-				return buf, err
-			}
-		default:
-			buf = append(buf, c)
+		if buf, err = d.escape(buf); err != nil {
+			return buf, err
 		}
 	}
 	return buf, errors.New("a text without end")
 }
 
 func (d *decoder) escape(buf []byte) ([]byte, error) {
-	c, err := d.r.ReadByte()
+	c, err := d.r.readByte()
 	if err != nil {
 		return buf, err
 	}
+	return d.escaped(buf, c)
+}
+
+// escaped appends what an escape stands for, c being the character after its backslash.
+func (d *decoder) escaped(buf []byte, c byte) ([]byte, error) {
 	switch c {
 	case 'n':
 		return append(buf, '\n'), nil
@@ -165,34 +165,44 @@ func (d *decoder) escape(buf []byte) ([]byte, error) {
 	return buf, fmt.Errorf("escape \\%c in a text", c)
 }
 
-// surrogate appends a character, joined with the second half that follows where it is the first half of one.
+// surrogate appends a character, joined with the second half that follows where it is the first half of one; a half
+// alone becomes the replacement character, as the standard library has it.
 func (d *decoder) surrogate(buf []byte, r rune) ([]byte, error) {
 	for utf16.IsSurrogate(r) {
-		ahead, err := d.r.Peek(2)
-		if err != nil || ahead[0] != '\\' || ahead[1] != 'u' {
-			r = utf8.RuneError
+		c, err := d.r.readByte()
+		if err != nil {
+			return buf, err
+		}
+		if c != '\\' {
+			d.r.unread()
 			break
 		}
-		if _, err := d.r.Discard(2); err != nil {
+		if c, err = d.r.readByte(); err != nil {
 			return buf, err
+		}
+		if c != 'u' {
+			return d.escaped(utf8.AppendRune(buf, utf8.RuneError), c)
 		}
 		second, err := d.hex()
 		if err != nil {
 			return buf, err
 		}
 		if joined := utf16.DecodeRune(r, second); joined != utf8.RuneError {
-			r = joined
-			break
+			return utf8.AppendRune(buf, joined), nil
 		}
 		buf, r = utf8.AppendRune(buf, utf8.RuneError), second
 	}
-	return utf8.AppendRune(buf, r), nil
+	return utf8.AppendRune(buf, r), nil // which makes a half the replacement character
 }
 
 func (d *decoder) hex() (rune, error) {
 	var digits [4]byte
-	if _, err := io.ReadFull(d.r, digits[:]); err != nil {
-		return 0, err
+	for i := range digits {
+		c, err := d.r.readByte()
+		if err != nil {
+			return 0, err
+		}
+		digits[i] = c
 	}
 	n, err := strconv.ParseUint(string(digits[:]), 16, 16)
 	if err != nil {
@@ -222,7 +232,7 @@ func (d *decoder) skip(depth int) error {
 
 func (d *decoder) rest(want string) error {
 	for i := range len(want) {
-		if c, err := d.r.ReadByte(); err != nil || c != want[i] {
+		if c, err := d.r.readByte(); err != nil || c != want[i] {
 			return errors.Join(errors.New("a word that is none of null, true, false"), err)
 		}
 	}
@@ -240,7 +250,7 @@ func (d *decoder) expect(want byte) error {
 // next gives the next byte that is no white space.
 func (d *decoder) next() (byte, error) {
 	for {
-		c, err := d.r.ReadByte()
+		c, err := d.r.readByte()
 		if err != nil || (c != ' ' && c != '\n' && c != '\r' && c != '\t') {
 			return c, err
 		}
@@ -252,5 +262,6 @@ func (d *decoder) peek() (byte, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c, d.r.UnreadByte()
+	d.r.unread()
+	return c, nil
 }

@@ -94,8 +94,9 @@ func (w *writing) batch(ctx context.Context, b *bucket, rows []*jauge.Record) er
 	}
 	buf, _ := lines.Get().(*[]byte)
 	text := (*buf)[:0]
+	l := newLiner(w.store.templates)
 	for _, r := range rows {
-		text = w.store.templates[r.Schema].appendLine(text, r)
+		text = l.appendLine(text, r)
 	}
 	err := w.store.send(ctx, b, string(text[:len(text)-1]))
 	*buf = text
