@@ -82,7 +82,7 @@ func install(t *testing.T, config string, env ...string) *jauge {
 	}
 	t.Cleanup(func() { removeAll(t, dir) })
 	j := &jauge{t: t, dir: dir, data: filepath.Join(dir, "data"), config: filepath.Join(dir, "jauge.yaml"), env: map[string]string{
-		"JAUGE_LOG_FORMAT": "json", "JAUGE_HTTP_LIMIT_FACTOR": "1000", "JAUGE_HTTP_CONTACT": "integration@test.invalid",
+		"JAUGE_LOG_FORMAT": "json", "JAUGE_HTTP_LIMIT_FACTOR": "1000", "JAUGE_CONTACT": "integration@test.invalid",
 	}}
 	j.set(env...)
 	j.configure(config)
