@@ -20,7 +20,7 @@ build: ## build the program, static, into bin/jauge
 	$(GO) build -o bin/jauge ./cmd/jauge
 
 run: build ## start the daemon on the example configuration, data in ./data
-	JAUGE_DATA_DIR=$${JAUGE_DATA_DIR:-./data} bin/jauge run --config $${JAUGE_CONFIG:-configs/example.yaml}
+	@JAUGE_DATA_DIR=$${JAUGE_DATA_DIR:-./data} exec bin/jauge run --config $${JAUGE_CONFIG:-configs/example.yaml}
 
 test: ## vet, formatting and all tests that need nothing but Go
 	$(GO) vet ./...
