@@ -28,6 +28,8 @@ const (
 	// dedupe is how long the server knows a message id. It softens repeats; what makes them harmless are idempotent
 	// writes.
 	dedupe = 2 * time.Minute
+	// dedupeArchive is shorter, since the server reads what is younger than this whenever it starts.
+	dedupeArchive = 30 * time.Second
 	// deadHeadroom lets a full stream of dead letters still be replayed: see replayLetter.
 	deadHeadroom = 4 * maxPayload
 )
@@ -145,25 +147,21 @@ func (j *Journal) streams() []jetstream.StreamConfig {
 	if j.embedded() {
 		replicas = 1
 	}
-	work := jetstream.StreamConfig{
+	out := []jetstream.StreamConfig{{
 		Name: workStream, Subjects: []string{workPrefix + ">"}, Retention: jetstream.WorkQueuePolicy,
-		Discard: jetstream.DiscardNew, MaxBytes: j.cfg.MaxBytes,
-	}
-	archive := jetstream.StreamConfig{
+		Discard: jetstream.DiscardNew, MaxBytes: j.cfg.MaxBytes, Duplicates: dedupe,
+	}, {
 		Name: archiveStream, Subjects: []string{archivePrefix + ">"}, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardOld, MaxBytes: j.cfg.ArchiveMaxBytes, MaxAge: j.cfg.ArchiveMaxAge,
-		AllowAtomicPublish: true,
-	}
-	dead := jetstream.StreamConfig{
+		AllowAtomicPublish: true, Duplicates: dedupeArchive,
+	}, {
 		Name: deadStream, Subjects: []string{deadPrefix + ">"}, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardNew, MaxBytes: j.cfg.DeadMaxBytes + deadHeadroom,
-		MaxMsgsPerSubject: 1, DiscardNewPerSubject: true,
-	}
-	out := []jetstream.StreamConfig{work, archive, dead}
+		MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Duplicates: dedupe,
+	}}
 	for i := range out {
 		out[i].Storage = jetstream.FileStorage
 		out[i].Replicas = replicas
-		out[i].Duplicates = dedupe
 		out[i].AllowDirect = true
 	}
 	return out
@@ -188,10 +186,11 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if have.Retention != want.Retention || have.Discard != want.Discard {
 		return nil, errors.New("a stream of this name exists that is not ours: rename or remove it")
 	}
-	if have.MaxBytes == want.MaxBytes && have.MaxAge == want.MaxAge && have.Replicas == want.Replicas {
+	if have.MaxBytes == want.MaxBytes && have.MaxAge == want.MaxAge && have.Replicas == want.Replicas &&
+		have.Duplicates == want.Duplicates {
 		return st, nil
 	}
-	have.MaxBytes, have.MaxAge, have.Replicas = want.MaxBytes, want.MaxAge, want.Replicas
+	have.MaxBytes, have.MaxAge, have.Replicas, have.Duplicates = want.MaxBytes, want.MaxAge, want.Replicas, want.Duplicates
 	return js.UpdateStream(ctx, have)
 }
 
