@@ -245,22 +245,11 @@ func markOnly(pg *jauge.Page) bool { return pg.Complete && len(pg.Observations) 
 func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) (*account, error) {
 	p.clock++
 	c := p.accounts[key]
-	oldest, figures := int64(math.MaxInt64), int64(math.MaxInt64)
-	for _, n := range pages {
-		for i := range n.figures {
-			figures = min(figures, n.figures[i].start)
-		}
-		for i := range n.readings {
-			if r := &n.readings[i]; r.info != nil {
-				oldest = min(oldest, r.info.PublishedAt.UnixNano())
-			}
-		}
-	}
 	if c == nil {
 		if err := p.barrier(ctx); err != nil {
 			return nil, err
 		}
-		a, err := p.load(ctx, key, nil, nil, oldest)
+		a, err := p.load(ctx, key, nil, nil, math.MaxInt64)
 		if err != nil {
 			return nil, err
 		}
@@ -269,8 +258,9 @@ func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) 
 		p.accounts[key] = c
 	}
 	c.used = p.clock
-	if oldest != math.MaxInt64 {
-		if err := p.reach(ctx, c.account, dayOf(oldest, c.plat.zone)); err != nil {
+	published, figures := c.oldest(pages)
+	if published != math.MaxInt64 {
+		if err := p.reach(ctx, c.account, dayOf(published, c.plat.zone)); err != nil {
 			return nil, err
 		}
 	}
@@ -283,6 +273,24 @@ func (p *Pipeline) account(ctx context.Context, key jauge.Key, pages []*normal) 
 		}
 	}
 	return c.account, nil
+}
+
+// oldest finds the earliest publication of the posts that are new to the account, or read again, and the earliest
+// period figure.
+func (a *account) oldest(pages []*normal) (published, figures int64) {
+	published, figures = math.MaxInt64, math.MaxInt64
+	for _, n := range pages {
+		for i := range n.figures {
+			figures = min(figures, n.figures[i].start)
+		}
+		for i := range n.readings {
+			r := &n.readings[i]
+			if po := a.posts[r.post]; r.info != nil && (po == nil || r.version <= po.version) {
+				published = min(published, r.info.PublishedAt.UnixNano())
+			}
+		}
+	}
+	return published, figures
 }
 
 // reach makes sure that a day, and the days that windows ending on it hold, are in memory with their posts.

@@ -19,11 +19,11 @@ const (
 	retryMax   = 15 * time.Second
 )
 
-// Run works off the journal until ctx ends: one goroutine computes a batch while another writes and settles the one
-// before.
+// Run works off the journal until ctx ends: one goroutine computes a batch while another writes the one before, and a
+// third settles the one before that.
 //
-//	source.Next ─▶ compute ─▶ store.Write history ─▶ store.Write rest ─▶ source.Bury ─▶ source.Settle
-//	               (memory, reads)    (retried until the store answers; nothing is acknowledged before)
+//	source.Next ─▶ compute ─▶│ store.Write history ─▶ store.Write rest ─▶│ source.Bury ─▶ source.Settle
+//	               (memory, reads)  (retried until the store answers;         nothing is acknowledged before)
 //
 // What was computed and not settled when ctx ends comes again from the journal, and leads to the same rows.
 func (p *Pipeline) Run(ctx context.Context, src Source) error {
@@ -41,12 +41,16 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 		defer close(work)
 		return p.computeAll(ctx, src, fl, work)
 	})
+	written := make(chan *job)
 	g.Go(func() error {
-		for j := range work {
-			if err := p.finish(ctx, src, j); err != nil {
+		defer close(written)
+		return p.writeAll(ctx, fl, work, written)
+	})
+	g.Go(func() error {
+		for j := range written {
+			if err := p.settle(ctx, src, j); err != nil {
 				return err
 			}
-			fl.done()
 		}
 		return nil
 	})
@@ -104,15 +108,28 @@ func (p *Pipeline) computeRetrying(ctx context.Context, fl *flight, msgs []Messa
 	})
 }
 
-// finish writes, buries and settles.
-func (p *Pipeline) finish(ctx context.Context, src Source, j *job) error {
-	_, err := retry(ctx, p, "write a batch", func() (struct{}, error) {
-		return struct{}{}, p.writeBatch(ctx, j.batch)
-	})
-	if err != nil {
-		return err
+// writeAll stores what was computed, batch by batch.
+func (p *Pipeline) writeAll(ctx context.Context, fl *flight, work <-chan *job, written chan<- *job) error {
+	for j := range work {
+		if _, err := retry(ctx, p, "write a batch", func() (struct{}, error) {
+			return struct{}{}, p.writeBatch(ctx, j.batch)
+		}); err != nil {
+			return err
+		}
+		fl.done()
+		j.batch.rows = rows{}
+		select {
+		case written <- j:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	_, err = retry(ctx, p, "settle a batch", func() (struct{}, error) {
+	return nil
+}
+
+// settle buries what could not be normalised and acknowledges the rest.
+func (p *Pipeline) settle(ctx context.Context, src Source, j *job) error {
+	_, err := retry(ctx, p, "settle a batch", func() (struct{}, error) {
 		if letters := j.batch.letters; len(letters) > 0 {
 			if err := src.Bury(ctx, letters); err != nil {
 				return struct{}{}, err
@@ -134,7 +151,7 @@ func retry[T any](ctx context.Context, p *Pipeline, what string, f func() (T, er
 		}))
 }
 
-// flight counts the batches that are computed and not settled yet.
+// flight counts the batches that are computed and not written yet.
 type flight struct {
 	mu   sync.Mutex
 	n    int
@@ -159,7 +176,7 @@ func (f *flight) done() {
 	}
 }
 
-// wait returns when all is settled.
+// wait returns when all is written.
 func (f *flight) wait(ctx context.Context) error {
 	f.mu.Lock()
 	n, idle := f.n, f.idle
