@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,38 +19,9 @@ import (
 	"jauge.dev/jauge/storage/storagetest"
 )
 
-// drained makes rows like those that a drain writes, account by account.
 func drained(accounts, posts int) []jauge.Record {
-	base := time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -30)
-	seen := base.AddDate(0, 0, 20)
-	var out []jauge.Record
-	for a := range accounts {
-		id := fmt.Sprintf("did:plc:%024d", a)
-		for p := range posts {
-			at := base.Add(time.Duration(p)*time.Hour + time.Duration(a*1_000_003+p))
-			uri := fmt.Sprintf("at://%s/app.bsky.feed.post/%013d", id, p)
-			counters := []any{"likes", p % 50, "comments", p % 7, "shares", p % 11, "reposts", p % 5, "quotes", p % 3, "saves", 0}
-			out = append(out,
-				storagetest.Row(jauge.SocialPost, at, []string{"acme", "bluesky", id, "text"}, append([]any{
-					"post_id", uri, "permalink", "https://bsky.app/profile/" + id + "/post/" + uri[len(uri)-13:],
-					"excerpt", strings.Repeat("some words of a post ", 5), "language", "fr", "published_at", at,
-					"observed_at", seen, "state", "live", "final", false,
-				}, counters...)...),
-				storagetest.Row(jauge.SocialPostHistory, seen.Add(time.Duration(p)), []string{"acme", "bluesky", id},
-					append([]any{"post_id", uri, "state", "live"}, counters...)...))
-			if p%10 != 0 {
-				continue
-			}
-			day := base.AddDate(0, 0, p/10)
-			out = append(out, storagetest.Row(jauge.SocialPostDaily, day, []string{"acme", "bluesky", id, "text"},
-				append([]any{"day", day.Format(time.DateOnly), "final", true, "estimated", false}, counters...)...))
-			for _, k := range []string{"likes", "comments", "shares"} {
-				out = append(out, storagetest.Row(jauge.SocialKPI, day, []string{"acme", "bluesky", id, k, "day"},
-					"day", day.Format(time.DateOnly), "value", 3, "estimated", false, "complete", true, "version", "1"))
-			}
-		}
-	}
-	return out
+	// Recent enough for the history's retention.
+	return storagetest.Drained(time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -30), accounts, posts)
 }
 
 func benchStore(b *testing.B) *Store {
@@ -172,4 +142,20 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric((cpu()-start).Seconds()*1e6/float64(n), "own-cpu-s/Mrow")
+}
+
+// BenchmarkReplace writes one row that replaces what is stored: a delete and a write.
+func BenchmarkReplace(b *testing.B) {
+	s := benchStore(b)
+	rows := drained(50, 400)
+	if err := s.Write(b.Context(), rows); err != nil {
+		b.Fatal(err)
+	}
+	row := rows[:1]
+	row[0].Replace = true
+	for b.Loop() {
+		if err := s.Write(b.Context(), row); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

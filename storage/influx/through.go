@@ -1,15 +1,14 @@
 package influx
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"jauge.dev/jauge"
+	"jauge.dev/jauge/storage/internal/base"
 )
 
 // reach is one question of DataThrough: how far one metric goes per account.
@@ -17,11 +16,6 @@ type reach struct {
 	metric jauge.Metric
 	day    bool // the answer's second value is a day's label
 	field  bool // the answer's value is the instant, else the row's time is
-}
-
-type series struct {
-	platform, account string
-	metric            jauge.Metric
 }
 
 // DataThrough tells per account and metric how far the data reach, in the order of platform, account and metric. The
@@ -39,9 +33,9 @@ func (s *Store) through(ctx context.Context) ([]jauge.DataThrough, error) {
 		return nil, err
 	}
 	asked, text := questions()
-	found := map[series]*jauge.DataThrough{}
+	found := base.Reached{}
 	var now reach
-	var key series
+	var key base.Series
 	err := s.query(ctx, s.main, text, sink{
 		statement: func(id int) {
 			if id >= 0 && id < len(asked) {
@@ -49,7 +43,7 @@ func (s *Store) through(ctx context.Context) ([]jauge.DataThrough, error) {
 			}
 		},
 		series: func(tags map[string]string, _ []string) error {
-			key = series{tags["platform"], tags["account"], now.metric}
+			key = base.Series{Platform: tags["platform"], Account: tags["account"], Metric: now.metric}
 			return nil
 		},
 		row: func(cells []cell) (bool, error) { return true, now.note(found, key, cells) },
@@ -57,14 +51,7 @@ func (s *Store) through(ctx context.Context) ([]jauge.DataThrough, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]jauge.DataThrough, 0, len(found))
-	for _, d := range found {
-		out = append(out, *d)
-	}
-	slices.SortFunc(out, func(a, b jauge.DataThrough) int {
-		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Metric, b.Metric))
-	})
-	return out, nil
+	return found.List(), nil
 }
 
 // questions writes one statement for each metric of each measurement that tells how far it goes.
@@ -88,34 +75,25 @@ func questions() ([]reach, string) {
 	return asked, text.String()
 }
 
-func (r reach) note(found map[series]*jauge.DataThrough, k series, cells []cell) error {
+func (r reach) note(found base.Reached, k base.Series, cells []cell) error {
 	if len(cells) < 2 || (r.day && len(cells) < 3) {
 		return fmt.Errorf("%d cells in an answer", len(cells))
 	}
-	d := found[k]
-	if d == nil {
-		d = &jauge.DataThrough{Platform: jauge.Platform(k.platform), Account: k.account, Metric: k.metric}
-	}
 	if r.day {
-		d.Day = max(d.Day, string(cells[2].text))
-	} else {
-		c := cells[0]
-		if r.field {
-			c = cells[1]
-		}
-		if c.kind != cellNumber {
-			return nil
-		}
-		ns, err := strconv.ParseInt(string(c.text), 10, 64)
-		if err != nil {
-			return fmt.Errorf("instant of %s: %w", r.metric, err)
-		}
-		if at := time.Unix(0, ns).UTC(); at.After(d.ReadAt) {
-			d.ReadAt = at
-		}
+		found.Day(k, string(cells[2].text))
+		return nil
 	}
-	if d.Day != "" || !d.ReadAt.IsZero() {
-		found[k] = d
+	c := cells[0]
+	if r.field {
+		c = cells[1]
 	}
+	if c.kind != cellNumber {
+		return nil
+	}
+	ns, err := strconv.ParseInt(string(c.text), 10, 64)
+	if err != nil {
+		return fmt.Errorf("instant of %s: %w", r.metric, err)
+	}
+	found.Read(k, ns)
 	return nil
 }

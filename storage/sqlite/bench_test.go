@@ -12,39 +12,8 @@ import (
 	"jauge.dev/jauge/storage/storagetest"
 )
 
-// drained makes rows like those that a drain writes, account by account: a post's row, its history row, and a daily
-// row and some KPIs for every tenth of them.
 func drained(accounts, posts int) []jauge.Record {
-	base := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
-	var out []jauge.Record
-	for a := range accounts {
-		id := fmt.Sprintf("did:plc:%024d", a)
-		for p := range posts {
-			at := base.Add(time.Duration(p)*time.Hour + time.Duration(a*1_000_003+p))
-			seen := base.AddDate(0, 0, 20)
-			uri := fmt.Sprintf("at://%s/app.bsky.feed.post/%013d", id, p)
-			counters := []any{"likes", p % 50, "comments", p % 7, "shares", p % 11, "reposts", p % 5, "quotes", p % 3, "saves", 0}
-			out = append(out,
-				storagetest.Row(jauge.SocialPost, at, []string{"acme", "bluesky", id, "text"}, append([]any{
-					"post_id", uri, "permalink", "https://bsky.app/profile/" + id + "/post/" + uri[len(uri)-13:],
-					"excerpt", strings.Repeat("some words of a post ", 5), "language", "fr", "published_at", at,
-					"observed_at", seen, "state", "live", "final", false,
-				}, counters...)...),
-				storagetest.Row(jauge.SocialPostHistory, seen.Add(time.Duration(p)), []string{"acme", "bluesky", id},
-					append([]any{"post_id", uri, "state", "live"}, counters...)...))
-			if p%10 != 0 {
-				continue
-			}
-			day := base.AddDate(0, 0, p/10)
-			out = append(out, storagetest.Row(jauge.SocialPostDaily, day, []string{"acme", "bluesky", id, "text"},
-				append([]any{"day", day.Format(time.DateOnly), "final", true, "estimated", false, "posts_published", 3}, counters...)...))
-			for _, k := range []string{"likes", "comments", "shares"} {
-				out = append(out, storagetest.Row(jauge.SocialKPI, day, []string{"acme", "bluesky", id, k, "day"},
-					"day", day.Format(time.DateOnly), "value", 3, "estimated", false, "complete", true, "version", "1"))
-			}
-		}
-	}
-	return out
+	return storagetest.Drained(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), accounts, posts)
 }
 
 const batch = 5000

@@ -1,35 +1,28 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"jauge.dev/jauge"
+	"jauge.dev/jauge/storage/internal/base"
 )
 
 // reach is one question of DataThrough: how far a measurement's metrics go per account.
 type reach struct {
 	measurement jauge.Measurement
 	where       string
-	newest      string // the expression whose newest value counts
-	day         bool   // newest is a day's label, else an instant
+	newest      string // the column whose newest value counts: an instant or a day's label
 }
 
 var reaches = []reach{
-	{jauge.SocialAccount, "period = 'instant'", "time", false},
-	{jauge.SocialPost, "1", "observed_at", false},
-	{jauge.SocialAccount, "period = 'day'", "day", true},
-	{jauge.SocialPostDaily, "1", "day", true},
-}
-
-type series struct {
-	platform, account string
-	metric            jauge.Metric
+	{jauge.SocialAccount, "period = 'instant'", "time"},
+	{jauge.SocialPost, "1", "observed_at"},
+	{jauge.SocialAccount, "period = 'day'", "day"},
+	{jauge.SocialPostDaily, "1", "day"},
 }
 
 // DataThrough tells per account and metric how far the data reach, in the order of platform, account and metric. It
@@ -49,23 +42,16 @@ func (s *Store) through(ctx context.Context) ([]jauge.DataThrough, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[series]*jauge.DataThrough{}
+	found := base.Reached{}
 	for _, r := range reaches {
 		if err := r.ask(ctx, p.ro, found); err != nil {
 			return nil, fmt.Errorf("of %s: %w", r.measurement, err)
 		}
 	}
-	out := make([]jauge.DataThrough, 0, len(found))
-	for _, d := range found {
-		out = append(out, *d)
-	}
-	slices.SortFunc(out, func(a, b jauge.DataThrough) int {
-		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Metric, b.Metric))
-	})
-	return out, nil
+	return found.List(), nil
 }
 
-func (r reach) ask(ctx context.Context, db *sql.DB, found map[series]*jauge.DataThrough) error {
+func (r reach) ask(ctx context.Context, db *sql.DB, found base.Reached) error {
 	var metrics []jauge.Metric
 	var exprs []string
 	for _, c := range jauge.SchemaOf(r.measurement).Columns {
@@ -92,27 +78,18 @@ func (r reach) ask(ctx context.Context, db *sql.DB, found map[series]*jauge.Data
 		}
 		for i, m := range metrics {
 			if cells[i] != nil {
-				r.note(found, series{platform, account, m}, cells[i])
+				note(found, base.Series{Platform: platform, Account: account, Metric: m}, cells[i])
 			}
 		}
 	}
 	return rows.Err()
 }
 
-func (r reach) note(found map[series]*jauge.DataThrough, k series, cell any) {
-	d := found[k]
-	if d == nil {
-		d = &jauge.DataThrough{Platform: jauge.Platform(k.platform), Account: k.account, Metric: k.metric}
-		found[k] = d
-	}
+func note(found base.Reached, k base.Series, cell any) {
 	switch v := cell.(type) {
 	case int64:
-		if at := time.Unix(0, v).UTC(); !r.day && at.After(d.ReadAt) {
-			d.ReadAt = at
-		}
+		found.Read(k, v)
 	case string:
-		if r.day {
-			d.Day = max(d.Day, v)
-		}
+		found.Day(k, v)
 	}
 }
