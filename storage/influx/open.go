@@ -25,8 +25,10 @@ func (s *Store) open(ctx context.Context) error {
 	if s.isReady() {
 		return nil
 	}
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	if err := s.opening.Enter(ctx); err != nil {
+		return s.explain("open the InfluxDB store", err)
+	}
+	defer s.opening.Leave()
 	if s.isReady() {
 		return nil
 	}

@@ -32,10 +32,10 @@ type Store struct {
 	main      *bucket
 	history   *bucket
 
-	opening sync.Mutex // held while opening or closing
+	opening base.Gate // held while opening or closing
+	closed  bool      // guarded by opening
 	mu      sync.RWMutex
 	ready   bool // the buckets have been found
-	closed  bool
 }
 
 // bucket is where some of the measurements are.
@@ -62,6 +62,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error
 	}
 	s := &Store{
 		cfg: cfg.withDefaults(), base: strings.TrimRight(cfg.URL, "/"), log: log, meter: meter, templates: newTemplates(),
+		opening: base.NewGate(),
 	}
 	s.hc = newHTTP(s.cfg)
 	s.client = influxdb2.NewClientWithOptions(s.base, s.cfg.Token.Reveal(),
@@ -124,11 +125,12 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close ends the connections. It is safe to repeat.
 func (s *Store) Close() error {
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	s.opening.EnterAlways()
+	defer s.opening.Leave()
 	s.mu.Lock()
-	s.ready, s.closed = false, true
+	s.ready = false
 	s.mu.Unlock()
+	s.closed = true
 	s.client.Close()
 	s.hc.CloseIdleConnections()
 	return nil

@@ -371,3 +371,24 @@ func TestClosed(t *testing.T) {
 		t.Errorf("a closed store: %v", err)
 	}
 }
+
+// TestWaitingForOpenEnds has one call open the store of a server that does not answer, and another one, waiting for
+// it, whose context ends.
+func TestWaitingForOpenEnds(t *testing.T) {
+	f := newFake(t)
+	s, _, _ := connect(t, config(f))
+	f.mu.Lock() // the server holds every request
+	first := make(chan error, 1)
+	go func() { first <- s.Open(t.Context()) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan error, 1)
+	go func() { second <- s.Write(ctx, daily(1)) }()
+	cancel()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("the waiting call: %v", err)
+	}
+	f.mu.Unlock()
+	if err := <-first; err != nil {
+		t.Errorf("the first call: %v", err)
+	}
+}

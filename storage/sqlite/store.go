@@ -34,13 +34,13 @@ type Store struct {
 	log   *slog.Logger
 	meter *base.Meter
 
-	opening sync.Mutex // held while opening or closing
-	closed  bool       // guarded by opening
+	opening base.Gate // held while opening or closing
+	closed  bool      // guarded by opening
 	mu      sync.RWMutex
 	dbs     *pools // nil until opened, and once closed
 
-	turn   chan struct{} // holds a token while somebody writes
-	writer *writer       // owned by who has the turn
+	turn   base.Gate // held while somebody writes
+	writer *writer   // guarded by turn
 }
 
 // pools are the connections of an open store.
@@ -58,7 +58,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{cfg: cfg.withDefaults(), log: log, meter: meter, turn: make(chan struct{}, 1)}, nil
+	return &Store{cfg: cfg.withDefaults(), log: log, meter: meter, opening: base.NewGate(), turn: base.NewGate()}, nil
 }
 
 // HistoryRetention tells how long history rows are to be kept; Prune removes older ones.
@@ -75,8 +75,10 @@ func (s *Store) open(ctx context.Context) (*pools, error) {
 	if p := s.opened(); p != nil {
 		return p, nil
 	}
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	if err := s.opening.Enter(ctx); err != nil {
+		return nil, s.explain(base.OpOpen, "open "+s.cfg.Path, err)
+	}
+	defer s.opening.Leave()
 	if p := s.opened(); p != nil {
 		return p, nil
 	}
@@ -144,10 +146,10 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close waits for the write that is under way and closes the file for good. It is safe to repeat.
 func (s *Store) Close() error {
-	s.opening.Lock()
-	defer s.opening.Unlock()
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.opening.EnterAlways()
+	defer s.opening.Leave()
+	s.turn.EnterAlways()
+	defer s.turn.Leave()
 	s.mu.Lock()
 	p := s.dbs
 	s.dbs = nil

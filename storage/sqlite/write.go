@@ -76,12 +76,10 @@ func (s *Store) change(ctx context.Context, what string, f func(w *writer, c sql
 	if err != nil {
 		return err
 	}
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return describe(what, ctx.Err())
+	if err := s.turn.Enter(ctx); err != nil {
+		return describe(what, err)
 	}
+	defer s.turn.Leave()
 	if s.opened() != p { // closed while this call waited
 		return &jauge.Error{Op: what, Reason: jauge.ReasonCanceled, Hint: "the store is being closed"}
 	}
