@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
+	"time"
 )
 
-// What the garbage collector is told unless the operator told it otherwise (GOGC, GOMEMLIMIT).
+// What the garbage collector is told unless the operator told it otherwise (GOGC, GOMEMLIMIT). Measured over a first
+// reading of 1,000 accounts with 100,000 posts, which is bound by decoding and SQLite: 25 costs no more CPU than 50, and
+// the heap is a fifth smaller.
 const (
-	gcPercent   = 50
+	gcPercent   = 25
 	memoryLimit = 96 << 20 // bytes; a soft one: above it the collector works harder, nothing fails
 )
 
@@ -23,4 +28,39 @@ func limitMemory(environ []string) {
 	if !set("GOMEMLIMIT") {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+}
+
+// How often memory is given back, and how much of it there must be for that to be worth it.
+const (
+	trimEvery = time.Minute
+	trimFrom  = 16 << 20 // bytes
+)
+
+// trim gives back what a burst of work left behind: the runtime would keep it for minutes, and fragments for good.
+func trim(ctx context.Context) error {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if unusedHeap() > trimFrom {
+				debug.FreeOSMemory()
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// unusedHeap counts the bytes of heap that are resident and hold nothing.
+func unusedHeap() uint64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	metrics.Read(samples)
+	var n uint64
+	for _, s := range samples {
+		if s.Value.Kind() == metrics.KindUint64 {
+			n += s.Value.Uint64()
+		}
+	}
+	return n
 }

@@ -173,6 +173,7 @@ func (a *App) workUntil(ctx context.Context, reloads <-chan *configs.Config) (*c
 	changes := make(chan func())
 	part("pipeline", process, func(ctx context.Context) error { return a.process(ctx, changes) })
 	part("prune", collect, a.prune)
+	part("memory", collect, trim)
 	part("schedule", collect, func(ctx context.Context) error {
 		defer a.drain(stopProcessing)
 		return w.schedule.Run(ctx)
