@@ -27,7 +27,6 @@ type bluesky struct {
 	rand     *rand.Rand
 	actors   []*actor
 	posts    []*skeet
-	image    any // an uploaded picture
 }
 
 // actor is an account of the network.
@@ -66,21 +65,34 @@ func blueskyNetwork(t *testing.T, seed uint64) *bluesky {
 	return &bluesky{t: t, pds: ready.PDS, app: ready.Bsky, rand: rand.New(rand.NewPCG(seed, seed))}
 }
 
-// call does one XRPC call; into may be nil.
-func (n *bluesky) call(base, method, nsid, jwt, contentType string, q url.Values, body io.Reader, into any) error {
-	address := base + "/xrpc/" + nsid
-	if len(q) > 0 {
-		address += "?" + q.Encode()
+// request is one XRPC call.
+type request struct {
+	base, nsid    string
+	query         url.Values
+	procedure     bool
+	authorization string
+	contentType   string
+	content       []byte
+}
+
+// call does a call; into may be nil.
+func (n *bluesky) call(r request, into any) error {
+	method, address := http.MethodGet, r.base+"/xrpc/"+r.nsid
+	if r.procedure {
+		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(n.t.Context(), method, address, body)
+	if len(r.query) > 0 {
+		address += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(n.t.Context(), method, address, bytes.NewReader(r.content))
 	if err != nil {
 		return err
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
 	}
-	if jwt != "" {
-		req.Header.Set("Authorization", jwt)
+	if r.authorization != "" {
+		req.Header.Set("Authorization", r.authorization)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -92,7 +104,7 @@ func (n *bluesky) call(base, method, nsid, jwt, contentType string, q url.Values
 		return err
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: HTTP %d: %s", nsid, res.StatusCode, text)
+		return fmt.Errorf("%s: HTTP %d: %s", r.nsid, res.StatusCode, text)
 	}
 	if into == nil {
 		return nil
@@ -100,21 +112,26 @@ func (n *bluesky) call(base, method, nsid, jwt, contentType string, q url.Values
 	return json.Unmarshal(text, into)
 }
 
+// see asks the AppView.
+func (n *bluesky) see(nsid string, query url.Values, into any) error {
+	return n.call(request{base: n.app, nsid: nsid, query: query}, into)
+}
+
 // do does a procedure at the PDS that has to succeed; body may be nil.
 func (n *bluesky) do(a *actor, nsid string, body, into any) {
 	n.t.Helper()
-	jwt, contentType, content := "", "", []byte(nil)
+	r := request{base: n.pds, nsid: nsid, procedure: true}
 	if a != nil {
-		jwt = "Bearer " + a.jwt
+		r.authorization = "Bearer " + a.jwt
 	}
 	if body != nil {
 		var err error
-		if content, err = json.Marshal(body); err != nil {
+		if r.content, err = json.Marshal(body); err != nil {
 			n.t.Fatal(err)
 		}
-		contentType = "application/json"
+		r.contentType = "application/json"
 	}
-	if err := n.call(n.pds, http.MethodPost, nsid, jwt, contentType, nil, bytes.NewReader(content), into); err != nil {
+	if err := n.call(r, into); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -207,7 +224,8 @@ func (n *bluesky) picture(a *actor) any {
 		n.t.Fatal(err)
 	}
 	var made struct{ Blob any }
-	if err := n.call(n.pds, http.MethodPost, "com.atproto.repo.uploadBlob", "Bearer "+a.jwt, "image/png", nil, bytes.NewReader(png), &made); err != nil {
+	r := request{base: n.pds, nsid: "com.atproto.repo.uploadBlob", procedure: true, authorization: "Bearer " + a.jwt, contentType: "image/png", content: png}
+	if err := n.call(r, &made); err != nil {
 		n.t.Fatal(err)
 	}
 	return made.Blob
@@ -392,7 +410,7 @@ func (n *bluesky) behind() string {
 				FollowersCount, FollowsCount, PostsCount float64
 			}
 		}
-		if err := n.call(n.app, http.MethodGet, "app.bsky.actor.getProfiles", "", "", q, nil, &answer); err != nil {
+		if err := n.see("app.bsky.actor.getProfiles", q, &answer); err != nil {
 			return err.Error()
 		}
 		for _, p := range answer.Profiles {
@@ -413,7 +431,7 @@ func (n *bluesky) behind() string {
 				LikeCount, RepostCount, ReplyCount, QuoteCount, BookmarkCount float64
 			}
 		}
-		if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", q, nil, &answer); err != nil {
+		if err := n.see("app.bsky.feed.getPosts", q, &answer); err != nil {
 			return err.Error()
 		}
 		for _, p := range answer.Posts {
@@ -432,7 +450,7 @@ func (n *bluesky) indexedAt(t *testing.T, p *skeet) time.Time {
 	var answer struct {
 		Posts []struct{ IndexedAt time.Time }
 	}
-	if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", url.Values{"uris": {p.uri}}, nil, &answer); err != nil || len(answer.Posts) != 1 {
+	if err := n.see("app.bsky.feed.getPosts", url.Values{"uris": {p.uri}}, &answer); err != nil || len(answer.Posts) != 1 {
 		t.Fatalf("getPosts: %v, %d posts", err, len(answer.Posts))
 	}
 	return answer.Posts[0].IndexedAt.UTC()
@@ -458,7 +476,8 @@ func (n *bluesky) moderate(at string, subject object, applied bool) {
 		n.t.Fatal(err)
 	}
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(admin))
-	if err := n.call(at, http.MethodPost, "com.atproto.admin.updateSubjectStatus", auth, "application/json", nil, bytes.NewReader(b), nil); err != nil {
+	r := request{base: at, nsid: "com.atproto.admin.updateSubjectStatus", procedure: true, authorization: auth, contentType: "application/json", content: b}
+	if err := n.call(r, nil); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -469,7 +488,7 @@ func (n *bluesky) hide(t *testing.T, p *skeet, hidden bool) {
 	n.moderate(n.app, object{"$type": "com.atproto.repo.strongRef", "uri": p.uri, "cid": p.cid}, hidden)
 	poll(t, 30*time.Second, "the AppView to hide or show the post", func() (bool, string) {
 		var answer struct{ Posts []struct{ URI string } }
-		if err := n.call(n.app, http.MethodGet, "app.bsky.feed.getPosts", "", "", url.Values{"uris": {p.uri}}, nil, &answer); err != nil {
+		if err := n.see("app.bsky.feed.getPosts", url.Values{"uris": {p.uri}}, &answer); err != nil {
 			return false, err.Error()
 		}
 		return (len(answer.Posts) == 0) == hidden, fmt.Sprintf("%d posts", len(answer.Posts))
@@ -481,7 +500,7 @@ func (n *bluesky) gone(t *testing.T, accounts ...*actor) {
 	t.Helper()
 	for _, a := range accounts {
 		poll(t, 30*time.Second, "the AppView to hide "+a.handle, func() (bool, string) {
-			err := n.call(n.app, http.MethodGet, "app.bsky.actor.getProfile", "", "", url.Values{"actor": {a.did}}, nil, nil)
+			err := n.see("app.bsky.actor.getProfile", url.Values{"actor": {a.did}}, nil)
 			return err != nil, "it is still shown"
 		})
 	}

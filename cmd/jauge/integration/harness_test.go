@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -121,9 +122,7 @@ func (j *jauge) clone() *jauge {
 		j.t.Fatal(err)
 	}
 	c := install(j.t, string(text))
-	for k, v := range j.env {
-		c.env[k] = v
-	}
+	maps.Copy(c.env, j.env)
 	if err := os.CopyFS(c.data, os.DirFS(j.data)); err != nil {
 		j.t.Fatalf("copy the data directory: %v", err)
 	}
