@@ -22,6 +22,7 @@ type post struct {
 	vals    []float64 // of the newest counters, NaN where absent
 	older   map[int]point
 	has     uint64 // which numbers its row has
+	texts   uint64 // fingerprint of what else its row has, 0: no row
 	carry   string // a reading beyond the history's retention that a difference still needs
 }
 
@@ -99,6 +100,8 @@ type account struct {
 	newest  int64     // newest observed_at
 
 	figures  map[figureKey]*figure
+	tags     map[string][]string // by format
+	arena    []jauge.Value
 	restated []figureKey // figures whose restatements are to be made anew
 
 	touched map[jauge.Day]struct{} // days to be written and evaluated in this batch
@@ -115,7 +118,7 @@ func newAccount(key jauge.Key, plat *platform) *account {
 	a := &account{
 		key: key, plat: plat, posts: map[string]*post{}, slots: map[int64]string{}, postsFrom: math.MaxInt64, rowsFrom: math.MaxInt64,
 		orphans: map[string]point{}, pubs: map[dayFormat]float64{}, formats: map[string]int64{},
-		cells: map[dayFormat]*cell{}, borne: make([]int64, len(plat.atoms)), figures: map[figureKey]*figure{},
+		cells: map[dayFormat]*cell{}, borne: make([]int64, len(plat.atoms)), figures: map[figureKey]*figure{}, tags: map[string][]string{},
 		touched: map[jauge.Day]struct{}{},
 	}
 	for i := range a.borne {

@@ -89,7 +89,7 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 	p.advance(a, po, r, instant, !a.slow)
 	if string(r.info.Format) != po.format {
 		out.deletes = append(out.deletes, jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)})
-		po.format, po.has = string(r.info.Format), 0
+		po.format, po.has, po.texts = string(r.info.Format), 0, 0
 		back := jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format)}
 		out.deletes = slices.DeleteFunc(out.deletes, func(d jauge.Record) bool { return d.Key() == back.Key() })
 	}

@@ -185,6 +185,9 @@ func (r *reader) addRow(rec *jauge.Record) {
 		po.newest = po.last
 	}
 	po.has = a.plat.bears(rec)
+	po.texts = textsOf(&jauge.Post{
+		Permalink: rec.Text("permalink"), Excerpt: rec.Text("excerpt"), Language: rec.Text("language"), PublishedAt: at(po.pub),
+	}, rec.Flag("final"), po.carry)
 	for i, at := range a.plat.atoms {
 		if v, ok := rec.Float(string(at.metric)); ok {
 			po.vals[i] = v

@@ -127,7 +127,7 @@ func (p *Pipeline) rollUpDays(ctx context.Context, name string, first, last jaug
 		}
 		var out rows
 		p.rollUp(b, &out)
-		if err := p.write(ctx, &out); err != nil {
+		if err := p.writePart(ctx, out.main, out.deletes); err != nil {
 			p.forget()
 			return err
 		}

@@ -424,29 +424,38 @@ func (p *Pipeline) derive(ctx context.Context, b *batch, accounts []*account) er
 	return nil
 }
 
-// write stores rows: readings first, since everything else can be made from them again, deletes last.
-func (p *Pipeline) write(ctx context.Context, r *rows) error {
-	var rejected *jauge.RejectedError
-	for _, part := range [][]jauge.Record{r.history, r.main} {
-		if len(part) == 0 {
-			continue
-		}
-		err := p.store.Write(ctx, part)
-		var rej *jauge.RejectedError
-		if errors.As(err, &rej) {
-			if rejected == nil {
-				rejected = &jauge.RejectedError{}
-			}
-			rejected.Rows = append(rejected.Rows, rej.Rows...)
-			rejected.Reasons = append(rejected.Reasons, rej.Reasons...)
+// writeBatch stores a batch's rows: readings first, since everything else can be made from them again.
+func (p *Pipeline) writeBatch(ctx context.Context, b *batch) error {
+	if err := b.note(p.writePart(ctx, b.rows.history, nil)); err != nil {
+		return err
+	}
+	return b.note(p.writePart(ctx, b.rows.main, b.rows.deletes))
+}
+
+// note makes letters of the pages of which the store will never take a row; any other error is passed on.
+func (b *batch) note(err error) error {
+	if rejected, ok := errors.AsType[*jauge.RejectedError](err); ok {
+		b.letters = append(b.letters, b.rejected(rejected)...)
+		return nil
+	}
+	return err
+}
+
+// writePart writes rows, then deletes others. The old row of a post that moved goes last of all: as long as it is
+// there, its days are made anew.
+func (p *Pipeline) writePart(ctx context.Context, write, deletes []jauge.Record) error {
+	var rejected error
+	if len(write) > 0 {
+		err := p.store.Write(ctx, write)
+		if _, ok := errors.AsType[*jauge.RejectedError](err); ok {
+			rejected = err
 		} else if err != nil {
 			return fmt.Errorf("write rows: %w", err)
 		}
-		p.met.records.Add(float64(len(part)))
+		p.met.records.Add(float64(len(write)))
 	}
-	// The old row of a post that moved goes last of all: as long as it is there, its days are made anew.
 	for _, moved := range []bool{false, true} {
-		part := slices.DeleteFunc(slices.Clone(r.deletes), func(d jauge.Record) bool { return (d.Schema == postSchema) != moved })
+		part := slices.DeleteFunc(slices.Clone(deletes), func(d jauge.Record) bool { return (d.Schema == postSchema) != moved })
 		if len(part) == 0 {
 			continue
 		}
@@ -454,20 +463,7 @@ func (p *Pipeline) write(ctx context.Context, r *rows) error {
 			return fmt.Errorf("delete rows: %w", err)
 		}
 	}
-	if rejected != nil {
-		return rejected
-	}
-	return nil
-}
-
-// writeBatch writes a batch's rows; pages of which the store will never take a row become letters.
-func (p *Pipeline) writeBatch(ctx context.Context, b *batch) error {
-	err := p.write(ctx, &b.rows)
-	if rejected, ok := errors.AsType[*jauge.RejectedError](err); ok {
-		b.letters = append(b.letters, b.rejected(rejected)...)
-		return nil
-	}
-	return err
+	return rejected
 }
 
 // rejected makes letters of the pages whose rows the store will never take.

@@ -72,18 +72,11 @@ func (p *Pipeline) loadBrand(ctx context.Context, name string, from jauge.Day) (
 		b = newBrand(name)
 	}
 	if from < b.from {
-		q := jauge.Query{Measurement: jauge.SocialKPI, Match: map[string][]string{"brand": {name}}, From: from.Label()}
-		if b.from != math.MaxInt32 {
-			q.To = b.from.Label()
-		}
 		if err := p.barrier(ctx); err != nil {
 			return nil, err
 		}
-		for r, err := range p.store.Read(ctx, q) {
-			if err != nil {
-				return nil, err
-			}
-			p.addKPIRow(b, &r)
+		if err := p.readBrand(ctx, b, from); err != nil {
+			return nil, err
 		}
 		b.from = from
 	}
@@ -91,6 +84,34 @@ func (p *Pipeline) loadBrand(ctx context.Context, name string, from jauge.Day) (
 	p.clock++
 	b.used = p.clock
 	return b, nil
+}
+
+// readBrand reads the rows of the members and roll-ups, named one by one: stores find accounts by their keys.
+func (p *Pipeline) readBrand(ctx context.Context, b *brand, from jauge.Day) error {
+	accounts, platforms := []string{jauge.All}, []string{jauge.All}
+	for _, m := range p.dir.Brand(b.name) {
+		if m.Account.ID != "" {
+			accounts = append(accounts, m.Account.ID)
+		}
+		if !slices.Contains(platforms, string(m.Account.Platform)) {
+			platforms = append(platforms, string(m.Account.Platform))
+		}
+	}
+	for chunk := range slices.Chunk(accounts, 100) {
+		q := jauge.Query{Measurement: jauge.SocialKPI, From: from.Label(), Match: map[string][]string{
+			"brand": {b.name}, "platform": platforms, "account": chunk,
+		}}
+		if b.from != math.MaxInt32 {
+			q.To = b.from.Label()
+		}
+		for r, err := range p.store.Read(ctx, q) {
+			if err != nil {
+				return err
+			}
+			p.addKPIRow(b, &r)
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) addKPIRow(b *brand, r *jauge.Record) {

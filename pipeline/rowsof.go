@@ -7,8 +7,14 @@ import (
 	"jauge.dev/jauge"
 )
 
+// postTags gives the tags of posts of a format; rows share them.
 func (a *account) postTags(format string) []string {
-	return []string{a.brand, string(a.key.Platform), a.key.Account, format}
+	t := a.tags[format]
+	if t == nil {
+		t = []string{a.brand, string(a.key.Platform), a.key.Account, format}
+		a.tags[format] = t
+	}
+	return t
 }
 
 func (a *account) accountTags(period jauge.Period, paid bool) []string {
@@ -39,20 +45,46 @@ func (a *account) counters(vs []jauge.Value, outs []output, r *reading) []jauge.
 
 // historyRow is a post at one reading.
 func (a *account) historyRow(po *post, r *reading, instant int64) jauge.Record {
-	vs := make([]jauge.Value, 0, 2+len(a.plat.historyOut))
+	vs := a.room(2 + len(a.plat.historyOut))
 	vs = append(vs, jauge.TextValue(postHistoryCol.id, po.id), jauge.TextValue(postHistoryCol.state, r.state))
 	if r.vals != nil {
 		vs = a.counters(vs, a.plat.historyOut, r)
 	}
-	return jauge.Record{
-		Schema: postHistorySchema, Time: instant, Tags: []string{a.brand, string(a.key.Platform), a.key.Account},
-		Values: vs,
-	}
+	return jauge.Record{Schema: postHistorySchema, Time: instant, Tags: a.postTags(anyFormat)[:3], Values: vs}
 }
 
-// postRow is a post with its newest counters. Where the stored row has a number that this one lacks, it replaces it.
+const anyFormat = string(jauge.FormatOther) // history rows have no format: the tags before it are theirs
+
+// room makes room for a row's fields out of a larger piece.
+func (a *account) room(n int) []jauge.Value {
+	if len(a.arena) < n {
+		a.arena = make([]jauge.Value, max(n, 1024))
+	}
+	vs := a.arena[:0:n]
+	a.arena = a.arena[n:]
+	return vs
+}
+
+// postRow is a post with its newest counters. Where the stored row has a number that this one lacks, it replaces it;
+// texts that the stored row has already are left out.
 func (a *account) postRow(po *post, r *reading) jauge.Record {
-	vs := make([]jauge.Value, 0, 9+len(a.plat.postOut))
+	counters := a.counters(a.room(len(a.plat.postOut)), a.plat.postOut, r)
+	rec := jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format), Values: counters}
+	has, texts := a.plat.bears(&rec), textsOf(r.info, r.final, po.carry)
+	rec.Replace = po.has&^has != 0
+	vs := a.room(9 + len(counters))
+	if rec.Replace || texts != po.texts {
+		vs = a.texts(vs, po, r)
+	} else {
+		vs = append(vs, jauge.IntValue(postCol.observed, r.version), jauge.TextValue(postCol.state, po.state))
+	}
+	rec.Values = append(vs, counters...)
+	po.has, po.texts, po.stored = has, texts, po.state
+	return rec
+}
+
+// texts appends what a post's row holds beside counters.
+func (a *account) texts(vs []jauge.Value, po *post, r *reading) []jauge.Value {
 	vs = append(vs, jauge.TextValue(postCol.id, po.id))
 	if r.info.Permalink != "" {
 		vs = append(vs, jauge.TextValue(postCol.permalink, r.info.Permalink))
@@ -69,12 +101,20 @@ func (a *account) postRow(po *post, r *reading) jauge.Record {
 	if po.carry != "" {
 		vs = append(vs, jauge.TextValue(postCol.carry, po.carry))
 	}
-	rec := jauge.Record{
-		Schema: postSchema, Time: po.time, Tags: a.postTags(po.format), Values: a.counters(vs, a.plat.postOut, r),
+	return vs
+}
+
+// textsOf tells apart what posts' rows hold beside counters.
+func textsOf(info *jauge.Post, final bool, carry string) uint64 {
+	h := newHash()
+	for _, s := range [...]string{info.Permalink, info.Excerpt, info.Language, carry} {
+		h.text(s)
 	}
-	has := a.plat.bears(&rec)
-	rec.Replace, po.has = po.has&^has != 0, has
-	return rec
+	h.number(uint64(info.PublishedAt.UnixNano())) //nolint:gosec // bits
+	if final {
+		h.number(1)
+	}
+	return h.sum()
 }
 
 // bears tells, bit by bit, which numbers a post's row has.
@@ -141,25 +181,36 @@ func (a *account) dailyRow(k dayFormat, c *cell) (rec jauge.Record, ok bool) {
 
 // fingerprint tells rows with different fields apart.
 func fingerprint(r *jauge.Record) uint64 {
-	h := uint64(14695981039346656037)
-	mix := func(x uint64) {
-		for range 8 {
-			h = (h ^ (x & 0xff)) * 1099511628211
-			x >>= 8
-		}
-	}
+	h := newHash()
 	for _, v := range r.Values {
-		mix(uint64(v.Col)) //nolint:gosec // a small position
-		mix(uint64(v.Int()))
-		for i := 0; i < len(v.Str); i++ {
-			h = (h ^ uint64(v.Str[i])) * 1099511628211
-		}
+		h.number(uint64(v.Col))   //nolint:gosec // a small position
+		h.number(uint64(v.Int())) //nolint:gosec // bits
+		h.text(v.Str)
 	}
-	if h == 0 {
-		return 1
-	}
-	return h
+	return h.sum()
 }
+
+// hash64 is FNV-1a over whole words; it never comes to 0, which stands for nothing.
+type hash64 uint64
+
+func newHash() *hash64 {
+	h := hash64(14695981039346656037)
+	return &h
+}
+
+func (h *hash64) number(n uint64) {
+	*h = (*h ^ hash64(n)) * 1099511628211
+	*h ^= *h >> 29
+}
+
+func (h *hash64) text(s string) {
+	for i := 0; i < len(s); i++ {
+		*h = (*h ^ hash64(s[i])) * 1099511628211
+	}
+	h.number(uint64(len(s)))
+}
+
+func (h *hash64) sum() uint64 { return max(uint64(*h), 1) }
 
 func (p *Pipeline) competitor(k jauge.Key) bool {
 	m, _ := p.dir.Lookup(k)

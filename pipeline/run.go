@@ -19,8 +19,8 @@ const (
 	retryMax   = 15 * time.Second
 )
 
-// Run works off the journal until ctx ends: one goroutine computes a batch while another writes the one before, and a
-// third settles the one before that.
+// Run works off the journal until ctx ends: one goroutine computes a batch while others write the readings of the one
+// before, write what follows from those of the one before that, and settle the oldest.
 //
 //	source.Next ─▶ compute ─▶│ store.Write history ─▶ store.Write rest ─▶│ source.Bury ─▶ source.Settle
 //	               (memory, reads)  (retried until the store answers;         nothing is acknowledged before)
@@ -41,10 +41,17 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 		defer close(work)
 		return p.computeAll(ctx, src, fl, work)
 	})
-	written := make(chan *job)
+	read, written := make(chan *job), make(chan *job)
+	g.Go(func() error {
+		defer close(read)
+		return pass(ctx, work, read, func(j *job) error { return p.storePart(ctx, "write readings", j, j.batch.rows.history, nil) })
+	})
 	g.Go(func() error {
 		defer close(written)
-		return p.writeAll(ctx, fl, work, written)
+		return pass(ctx, read, written, func(j *job) error {
+			defer fl.done()
+			return p.storePart(ctx, "write what follows from readings", j, j.batch.rows.main, j.batch.rows.deletes)
+		})
 	})
 	g.Go(func() error {
 		for j := range written {
@@ -108,23 +115,27 @@ func (p *Pipeline) computeRetrying(ctx context.Context, fl *flight, msgs []Messa
 	})
 }
 
-// writeAll stores what was computed, batch by batch.
-func (p *Pipeline) writeAll(ctx context.Context, fl *flight, work <-chan *job, written chan<- *job) error {
-	for j := range work {
-		if _, err := retry(ctx, p, "write a batch", func() (struct{}, error) {
-			return struct{}{}, p.writeBatch(ctx, j.batch)
-		}); err != nil {
+// pass hands jobs on from one stage to the next, in order.
+func pass(ctx context.Context, in <-chan *job, out chan<- *job, do func(*job) error) error {
+	for j := range in {
+		if err := do(j); err != nil {
 			return err
 		}
-		fl.done()
-		j.batch.rows = rows{}
 		select {
-		case written <- j:
+		case out <- j:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// storePart writes a part of a batch, and repeats that until the store answers.
+func (p *Pipeline) storePart(ctx context.Context, what string, j *job, write, deletes []jauge.Record) error {
+	_, err := retry(ctx, p, what, func() (struct{}, error) {
+		return struct{}{}, j.batch.note(p.writePart(ctx, write, deletes))
+	})
+	return err
 }
 
 // settle buries what could not be normalised and acknowledges the rest.
