@@ -154,7 +154,7 @@ func TestRealNetwork(t *testing.T) {
 	r := n.read(t, func(r reading) bool {
 		v := values(r.posts[first["uri"].(string)])
 		return v["quoteCount"] == 1 && v["likeCount"] == 1 && v["replyCount"] == 1 && v["repostCount"] == 1 &&
-			values(r.account[acme.DID])["followersCount"] == 1 && len(r.posts) == 4
+			values(r.account[acme.DID])["followersCount"] == 1 && values(r.account[acme.DID])["postsCount"] == 4 && len(r.posts) == 4
 	}, tg)
 	want := map[string]float64{"likeCount": 1, "replyCount": 1, "repostCount": 1, "quoteCount": 1, "bookmarkCount": 0}
 	if diff := cmp.Diff(want, values(r.posts[first["uri"].(string)])); diff != "" {
