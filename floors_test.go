@@ -60,6 +60,8 @@ var rooms = []room{
 		".", "collectors", "collectors/rest", "collectors/schedule", "pipeline", "pipeline/journal", "storage/influx", "storage/sqlite",
 		"storage/state",
 	}, third: []string{"github.com/sethvargo/go-envconfig", "go.yaml.in/yaml/v3"}},
+	// benchmarks and black-box tests of the whole program: files of tests alone
+	{path: "cmd/jauge/*", test: true},
 	// floor 4: everything is wired here, and nothing imports it
 	{path: "cmd/jauge", own: []string{"*", "*/*"}, third: []string{
 		prom, backoff, groups, "github.com/gofrs/flock", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",

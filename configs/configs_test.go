@@ -202,15 +202,21 @@ func TestSecretFromFileIsMasked(t *testing.T) {
 		{"from the file, newline cut", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret", ""},
 		{"empty variable, file wins", []string{"JAUGE_INFLUX_TOKEN=", "JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret", ""},
 		{
-			"both", []string{"JAUGE_INFLUX_TOKEN=s3cret", "JAUGE_INFLUX_TOKEN_FILE=/run/token"}, "s3cret",
+			"both",
+			[]string{"JAUGE_INFLUX_TOKEN=s3cret", "JAUGE_INFLUX_TOKEN_FILE=/run/token"},
+			"s3cret",
 			"JAUGE_INFLUX_TOKEN: is set, and so is JAUGE_INFLUX_TOKEN_FILE: keep one of them",
 		},
 		{
-			"unreadable", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/gone"}, "",
+			"unreadable",
+			[]string{"JAUGE_INFLUX_TOKEN_FILE=/run/gone"},
+			"",
 			"JAUGE_INFLUX_TOKEN_FILE: cannot be read: file does not exist: name a file that this user may read",
 		},
 		{
-			"empty file", []string{"JAUGE_INFLUX_TOKEN_FILE=/run/empty"}, "",
+			"empty file",
+			[]string{"JAUGE_INFLUX_TOKEN_FILE=/run/empty"},
+			"",
 			"JAUGE_INFLUX_TOKEN_FILE: the file /run/empty is empty: write the secret into it",
 		},
 	} {

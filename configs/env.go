@@ -28,7 +28,7 @@ var (
 )
 
 // renamed gives the variables whose contract name differs from the one that their place in Settings would give.
-var renamed = map[string]string{
+var renamed = map[string]string{ //nolint:gosec // names, no secrets
 	"JAUGE_HTTP_CONTACT":             "JAUGE_CONTACT",
 	"JAUGE_JOURNAL_URL":              "JAUGE_NATS_URL",
 	"JAUGE_JOURNAL_CREDENTIALS_FILE": "JAUGE_NATS_CREDENTIALS_FILE",
@@ -162,7 +162,7 @@ func unreadable(v *variable, text string, err error) string {
 
 func innermost(err error) error {
 	for {
-		u, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // walks the chain itself
+		u, ok := err.(interface{ Unwrap() error })
 		if !ok || u.Unwrap() == nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // Mistake is one thing that the operator must change: where it is, and what to do.
-type Mistake struct {
+type Mistake struct { //nolint:errname // a mistake is the word that operators read
 	File     string // empty for a variable or a flag
 	Line     int    // from 1; 0 where the whole file is meant
 	Variable string // the variable's or the flag's name; empty for a file
@@ -29,7 +29,7 @@ func (m Mistake) Error() string {
 }
 
 // Mistakes are all mistakes of a configuration, in the order of variables, then of the file's lines.
-type Mistakes []Mistake
+type Mistakes []Mistake //nolint:errname // a mistake is the word that operators read
 
 // Error writes one mistake a line.
 func (ms Mistakes) Error() string {

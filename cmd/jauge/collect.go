@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,12 +196,7 @@ func failedOf(accounts []collected) error {
 
 // knownPlatform refuses a platform that jauge does not read; none is fine.
 func (c *cli) knownPlatform(name string) error {
-	for _, p := range c.platformNames() {
-		if name == p {
-			return nil
-		}
-	}
-	if name == "" {
+	if name == "" || slices.Contains(c.platformNames(), name) {
 		return nil
 	}
 	return usagef("--platform %q is unknown: choose one of %s", name, strings.Join(c.platformNames(), ", "))

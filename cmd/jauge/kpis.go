@@ -57,7 +57,7 @@ func checkKPI(_ configs.File, k configs.KPI) error {
 	case !known && k.Off:
 		return errors.New("is switched off, and there is none of that name: see jauge kpi --list")
 	case !known && k.Formula == "":
-		return errors.New("has no formula, and there is none of that name to change: add formula:")
+		return errors.New("has no formula, and there is none of that name to change: give it one")
 	case k.Formula == "":
 		return nil
 	}

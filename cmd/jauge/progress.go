@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -44,7 +45,7 @@ func (b *bar) tell(p progress) {
 		return
 	}
 	b.last, b.any = time.Now(), true
-	count := fmt.Sprint(p.Done)
+	count := strconv.Itoa(p.Done)
 	if total := max(p.Total, b.total); total > 0 && p.Done <= total {
 		count = fmt.Sprintf("%d/%d", p.Done, total)
 	}

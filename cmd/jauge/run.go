@@ -175,7 +175,7 @@ func (a *App) workUntil(ctx context.Context, reloads <-chan *configs.Config) (*c
 	part("prune", collect, a.prune)
 	part("memory", collect, trim)
 	part("schedule", collect, func(ctx context.Context) error {
-		defer a.drain(stopProcessing)
+		defer a.drain(context.WithoutCancel(ctx), stopProcessing)
 		return w.schedule.Run(ctx)
 	})
 	var next *configs.Config
@@ -190,9 +190,9 @@ func (a *App) workUntil(ctx context.Context, reloads <-chan *configs.Config) (*c
 }
 
 // drain lets the pipeline work off what is in the journal, within a bound, and then ends it.
-func (a *App) drain(stop func()) {
+func (a *App) drain(ctx context.Context, stop func()) {
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	if err := a.store.Ping(ctx); err != nil {
 		return // it would wait in vain: everything is in the journal

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -108,7 +107,7 @@ func fakeCommand(ts *testscript.TestScript, _ bool, args []string) {
 		f.mastodon.AddAccount(args[2], must(ts, args[3]), 1)
 	case "mastodon post":
 		f.posts[args[3]] = f.mastodon.Publish(args[2], mastofake.Post{
-			At: time.Now().Add(-time.Minute), Text: args[3], Counts: mastofake.Counts{Favourites: int32(must(ts, args[4]))}, //nolint:gosec // small
+			At: time.Now().Add(-time.Minute), Text: args[3], Counts: mastofake.Counts{Favourites: int32(must(ts, args[4]))},
 		})
 	default:
 		ts.Fatalf("fake knows no %q", verb)
@@ -119,7 +118,7 @@ func fakeCommand(ts *testscript.TestScript, _ bool, args []string) {
 func exitsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	var exit *exec.ExitError
-	if code := fmt.Sprint(exitCode(err, &exit)); code != args[0] {
+	if code := strconv.Itoa(exitCode(err, &exit)); code != args[0] {
 		ts.Fatalf("%s ended with %s (%v), want %s", strings.Join(args[1:], " "), code, err, args[0])
 	}
 }
@@ -186,7 +185,7 @@ func awaitCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func matches(status int, body string, want []string) bool {
-	return fmt.Sprint(status) == want[0] && (len(want) == 1 || regexp.MustCompile(want[1]).MatchString(body))
+	return strconv.Itoa(status) == want[0] && (len(want) == 1 || regexp.MustCompile(want[1]).MatchString(body))
 }
 
 func httpGet(ts *testscript.TestScript, path string) (int, string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -41,7 +42,7 @@ func (a *App) stuck(ctx context.Context, n int, wait time.Duration, err error) e
 		err = a.store.Ping(ctx)
 	}
 	if err == nil {
-		err = fmt.Errorf("the store answers, see the log")
+		err = errors.New("the store answers, see the log")
 	}
 	if n == 0 {
 		return fmt.Errorf("rows could not be moved to another brand within %s: %w. The next start goes on with it", wait, err)

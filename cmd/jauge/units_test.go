@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +104,7 @@ func TestLockHasOneOwner(t *testing.T) {
 	}
 	_, err = takeLock(dir)
 	busy, ok := errors.AsType[*busyError](err)
-	if !ok || busy.pid != os.Getpid() || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+	if !ok || busy.pid != os.Getpid() || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("a second owner was told %v, want the first one's number", err)
 	}
 	if err := l.release(); err != nil {

@@ -136,7 +136,7 @@ func (a *App) upkeepUntilDone(ctx context.Context) error {
 			a.log.Warn("upkeep of the store failed and is tried again", "error", err.Error(), "wait", wait.String())
 		}))
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told to stop: the next start goes on
 	}
 	return err
 }

@@ -126,7 +126,7 @@ func TestCallTellsOfAnUnknownCommandAndOfADaemonThatDied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // a test
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"progress":{"N":1}}`+"\n")
 	})}
 	done := make(chan error, 1)
