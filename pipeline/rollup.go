@@ -93,9 +93,9 @@ func (p *Pipeline) readBrand(ctx context.Context, b *brand, from jauge.Day) erro
 		if m.Account.ID != "" {
 			accounts = append(accounts, m.Account.ID)
 		}
-		if !slices.Contains(platforms, string(m.Account.Platform)) {
-			platforms = append(platforms, string(m.Account.Platform))
-		}
+	}
+	for name := range p.platforms { // all of them: a brand that its last account has left keeps none else
+		platforms = append(platforms, string(name))
 	}
 	for chunk := range slices.Chunk(accounts, 100) {
 		q := jauge.Query{Measurement: jauge.SocialKPI, From: from.Label(), Match: map[string][]string{

@@ -110,7 +110,7 @@ func newDeadLetterReplay(c *cli) *cobra.Command {
 			if all == (len(ids) > 0) {
 				return usagef("name the letters to replay, or give --all: see jauge deadletter list")
 			}
-			cfg, err := c.load(cmd, settingsOnly)
+			cfg, err := c.load(cmd, wholeConfig)
 			if err != nil {
 				return err
 			}

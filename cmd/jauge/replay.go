@@ -59,7 +59,7 @@ func newReplay(c *cli) *cobra.Command {
 			if err := c.knownPlatform(req.Platform); err != nil {
 				return err
 			}
-			cfg, err := c.load(cmd, settingsOnly)
+			cfg, err := c.load(cmd, wholeConfig)
 			if err != nil {
 				return err
 			}
