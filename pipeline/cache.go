@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sort"
@@ -61,29 +62,33 @@ func (a *account) dropPosts(before int64, ladder int64) {
 	maps.DeleteFunc(a.slots, func(_ int64, id string) bool { return a.posts[id] == nil })
 }
 
-// evict keeps the cache within its bound by dropping what was used longest ago. Everything can be read back.
+// evict keeps the cache within its bound: first by dropping days of KPI rows that are no longer worked on, then by
+// dropping what was used longest ago. Everything can be read back.
 func (p *Pipeline) evict() {
-	type item struct {
-		used  uint64
-		bytes int
-		drop  func()
-	}
-	all := 0
-	var items []item
-	for k, c := range p.accounts {
-		items = append(items, item{c.used, c.size(), func() { delete(p.accounts, k) }})
-		all += c.size()
-	}
-	for name, b := range p.brands {
-		p.trimBrand(b)
-		items = append(items, item{b.used, b.size(len(p.kpis)), func() { delete(p.brands, name) }})
-		all += b.size(len(p.kpis))
+	all := p.cached()
+	if all > p.cfg.CacheBytes {
+		for _, b := range p.brands {
+			p.trimBrand(b)
+		}
+		all = p.cached()
 	}
 	p.met.cacheBytes.Set(float64(all))
 	if all <= p.cfg.CacheBytes {
 		return
 	}
-	slices.SortFunc(items, func(x, y item) int { return int(x.used) - int(y.used) }) //nolint:gosec // counters
+	type item struct {
+		used  uint64
+		bytes int
+		drop  func()
+	}
+	items := make([]item, 0, len(p.accounts)+len(p.brands))
+	for k, c := range p.accounts {
+		items = append(items, item{c.used, c.size(), func() { delete(p.accounts, k) }})
+	}
+	for name, b := range p.brands {
+		items = append(items, item{b.used, b.size(len(p.kpis)), func() { delete(p.brands, name) }})
+	}
+	slices.SortFunc(items, func(x, y item) int { return cmp.Compare(x.used, y.used) })
 	for _, it := range items {
 		if all <= p.cfg.CacheBytes*3/4 {
 			return
@@ -93,11 +98,19 @@ func (p *Pipeline) evict() {
 	}
 }
 
+// cached estimates what is kept in memory, in bytes.
+func (p *Pipeline) cached() (all int) {
+	for _, c := range p.accounts {
+		all += c.size()
+	}
+	for _, b := range p.brands {
+		all += b.size(len(p.kpis))
+	}
+	return all
+}
+
 // trimBrand drops the KPI rows of days that are no longer worked on.
 func (p *Pipeline) trimBrand(b *brand) {
-	if len(b.blocks) < 64 {
-		return
-	}
 	newest := jauge.Day(0)
 	for k := range b.blocks {
 		newest = max(newest, k.day)

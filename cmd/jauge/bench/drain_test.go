@@ -275,4 +275,5 @@ func openSQLite(b *testing.B) func() store {
 // BenchmarkDrainSQLite empties a filled journal into SQLite, beside writing the identical rows raw.
 func BenchmarkDrainSQLite(b *testing.B) {
 	b.Run("200x100x12", func(b *testing.B) { measure(b, load{200, 100, 12}, openSQLite(b)) })
+	b.Run("first/1000x100x1", func(b *testing.B) { measure(b, load{1000, 100, 1}, openSQLite(b)) })
 }
