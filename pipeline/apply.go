@@ -293,18 +293,19 @@ func (p *Pipeline) applyMark(a *account, start int64, out *rows) {
 	})
 }
 
+// carried is a counter's reading, written down beside a post's newest ones.
 type carried struct {
-	At     int64              `json:"at"`
-	Values map[string]float64 `json:"values"`
+	At    int64   `json:"at"` // Unix nanoseconds
+	Value float64 `json:"value"`
 }
 
-// carryOf writes a post's newest counters down, so that the difference to the next reading can still be taken when
-// the history has let go of them.
+// carryOf writes a post's newest counters down, by metric, so that the differences to the next reading can still be
+// taken when the history has let go of them.
 func carryOf(pl *platform, po *post) string {
-	c := carried{At: po.last, Values: map[string]float64{}}
+	c := map[jauge.Metric]carried{}
 	for i, at := range pl.atoms {
 		if pt, ok := po.before(i); ok {
-			c.Values[string(at.metric)] = pt.val
+			c[at.metric] = carried{pt.at, pt.val}
 		}
 	}
 	b, err := json.Marshal(c)
