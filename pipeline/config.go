@@ -17,7 +17,7 @@ type Config struct {
 	// changing a figure.
 	CacheBytes int `env:"CACHE_BYTES, default=25165824"`
 	// BatchPages bounds how many pages are taken from the journal at once.
-	BatchPages int `env:"BATCH_PAGES, default=256"`
+	BatchPages int `env:"BATCH_PAGES, default=64"`
 
 	Mappings         map[jauge.Platform]jauge.Mapping            // what the wire names mean
 	HistoryRetention time.Duration                               // how long single readings are kept
