@@ -15,9 +15,9 @@ import (
 type Config struct {
 	// CacheBytes bounds what is kept in memory of accounts, roughly; the cache may be dropped at any moment without
 	// changing a figure.
-	CacheBytes int `env:"CACHE_BYTES, default=25165824"`
+	CacheBytes int `env:"CACHE_BYTES, default=16777216"`
 	// BatchPages bounds how many pages are taken from the journal at once.
-	BatchPages int `env:"BATCH_PAGES, default=64"`
+	BatchPages int `env:"BATCH_PAGES, default=256"`
 
 	Mappings         map[jauge.Platform]jauge.Mapping            // what the wire names mean
 	HistoryRetention time.Duration                               // how long single readings are kept

@@ -57,7 +57,7 @@ func (p *Pipeline) Explain(ctx context.Context, acc jauge.Account, day jauge.Day
 			res := k.eval(s)
 			e := Explanation{
 				Account: acc, KPI: k.Name, Formula: k.Formula, Window: w, Day: day, Value: math.NaN(),
-				Numerator: math.NaN(), Denominator: math.NaN(), Why: res.why,
+				Numerator: math.NaN(), Denominator: math.NaN(), Why: res.reason(),
 			}
 			if res.why == "" {
 				e.Value, e.Numerator, e.Denominator = res.val, res.num, res.den

@@ -27,7 +27,8 @@ type formula struct {
 type operand struct {
 	val    float64
 	status status
-	why    string // of absent
+	metric jauge.Metric // that is absent
+	why    string       // of absent, without the metric
 }
 
 type status uint8
@@ -236,7 +237,16 @@ func times(x, y operand) operand {
 // result is a KPI's value in a window, or why it has none.
 type result struct {
 	num, den, val float64 // den is NaN where the KPI is no ratio
-	why           string  // not empty: no value
+	metric        jauge.Metric
+	why           string // not empty: no value
+}
+
+// reason says why there is no value, "" where there is one.
+func (r result) reason() string {
+	if r.metric == "" {
+		return r.why
+	}
+	return string(r.metric) + ": " + r.why
 }
 
 // eval evaluates a formula; a result without a value says why.
@@ -244,7 +254,7 @@ func (f *formula) eval(s scope) result {
 	n := f.num(s)
 	switch {
 	case n.status == absent:
-		return result{why: n.why}
+		return result{metric: n.metric, why: n.why}
 	case n.status == dropped:
 		return result{why: "the platform offers none of its metrics"}
 	}
@@ -254,7 +264,7 @@ func (f *formula) eval(s scope) result {
 	d := f.den(s)
 	switch {
 	case d.status == absent:
-		return result{why: "denominator: " + d.why}
+		return result{metric: d.metric, why: d.why}
 	case d.status == dropped:
 		return result{why: "denominator: the platform does not offer it"}
 	case d.val == 0:

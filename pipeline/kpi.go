@@ -82,7 +82,7 @@ func (s *windowScope) sum(m jauge.Metric) operand {
 	if varies, offered := pl.offers[m]; m != jauge.PostsPublished && (!offered || varies) {
 		return operand{status: dropped}
 	}
-	return operand{status: absent, why: string(m) + ": no day of the window has a value"}
+	return operand{status: absent, metric: m, why: "no day of the window has a value"}
 }
 
 // withFigures adds the platform's own figures of the account. People are not added up: a window takes its own
@@ -125,9 +125,9 @@ func (s *windowScope) figure(period jauge.Period, start int64, m jauge.Metric) (
 
 // gauge is the newest reading at or before the window's boundary and at most 24 hours older (DOMAIN rule 6).
 func (s *windowScope) gauge(m jauge.Metric, atStart bool) operand {
-	boundary, word := startOf(s.to+1, s.a.plat.zone), "end"
+	boundary, why := startOf(s.to+1, s.a.plat.zone), "no reading within the 24 hours before the window's end"
 	if atStart {
-		boundary, word = startOf(s.from, s.a.plat.zone), "start"
+		boundary, why = startOf(s.from, s.a.plat.zone), "no reading within the 24 hours before the window's start"
 	}
 	g := slices.Index(gaugeMetrics[:], m)
 	if _, offered := s.a.plat.offers[m]; !offered || g < 0 {
@@ -140,12 +140,12 @@ func (s *windowScope) gauge(m jauge.Metric, atStart bool) operand {
 			return operand{val: v}
 		}
 	}
-	return operand{status: absent, why: string(m) + ": no reading within the 24 hours before the window's " + word}
+	return operand{status: absent, metric: m, why: why}
 }
 
 func (s *windowScope) weighted() operand {
 	o := operand{status: dropped}
-	for _, w := range s.p.weightsOf(s.a.key.Platform) {
+	for _, w := range s.a.plat.weights {
 		x := s.sum(w.metric)
 		x.val *= w.weight
 		o = add(o, x, 1)
@@ -181,7 +181,7 @@ func (p *Pipeline) evaluate(a *account, b *brand, out *rows) {
 			s := p.window(a, totals, base, from, end)
 			complete := covered && first <= startOf(from, a.plat.zone) && last >= startOf(end+1, a.plat.zone)
 			for ki := range p.kpis {
-				p.evaluateOne(b, who, a, s, cellOf{end, wi, ki}, complete, out)
+				p.evaluateOne(b, who, a, s, cellOf{end, int16(wi), int16(ki)}, complete, out)
 			}
 		}
 	}
@@ -191,8 +191,8 @@ func (p *Pipeline) evaluate(a *account, b *brand, out *rows) {
 // cellOf names a KPI in a window.
 type cellOf struct {
 	day    jauge.Day
-	window int
-	kpi    int
+	window int16
+	kpi    int16
 }
 
 func (p *Pipeline) evaluateOne(b *brand, who int32, a *account, s *windowScope, c cellOf, complete bool, out *rows) {
@@ -210,7 +210,7 @@ func (p *Pipeline) evaluateOne(b *brand, who int32, a *account, s *windowScope, 
 		}
 	}
 	if p.put(b, who, c, e, p.basisOf(k, a.plat), out) || a.loaded {
-		b.changed[change{c, a.key.Platform}] = struct{}{}
+		b.changed[c] |= a.plat.bit
 	}
 }
 
@@ -227,7 +227,7 @@ func (p *Pipeline) put(b *brand, who int32, c cellOf, e entry, basis string, out
 	if bl == nil {
 		return false
 	}
-	slot := &bl[c.window*len(p.kpis)+c.kpi]
+	slot := &bl[int(c.window)*len(p.kpis)+int(c.kpi)]
 	if slot.same(e) {
 		return false
 	}

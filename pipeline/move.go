@@ -110,18 +110,10 @@ func (p *Pipeline) rollUpDays(ctx context.Context, name string, first, last jaug
 		if err != nil {
 			return err
 		}
-		platforms := map[jauge.Platform]bool{}
-		for _, k := range b.keys {
-			platforms[k.Platform] = true
-		}
 		for end := from; end <= d; end++ {
 			for wi := range windows {
 				for ki := range p.kpis {
-					for pl := range platforms {
-						if pl != jauge.All {
-							b.changed[change{cellOf{end, wi, ki}, pl}] = struct{}{}
-						}
-					}
+					b.changed[cellOf{end, int16(wi), int16(ki)}] = math.MaxUint32 //nolint:gosec // few windows and KPIs
 				}
 			}
 		}

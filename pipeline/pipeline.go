@@ -64,6 +64,7 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 			errs = append(errs, err)
 			continue
 		}
+		pl.weights = weightsOf(cfg.Weights[name])
 		p.platforms[name] = pl
 	}
 	var err error
@@ -72,6 +73,9 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	for i, name := range slices.Sorted(maps.Keys(p.platforms)) {
+		p.platforms[name].bit = 1 << i
 	}
 	p.met = newMetrics(deps.Registerer, slices.Sorted(maps.Keys(p.platforms)))
 	p.Forget()
@@ -101,10 +105,10 @@ type weight struct {
 	weight float64
 }
 
-// weightsOf lists a platform's weights in the catalogue's order.
-func (p *Pipeline) weightsOf(name jauge.Platform) []weight {
-	w := maps.Clone(DefaultWeights())
-	maps.Copy(w, p.cfg.Weights[name])
+// weightsOf lists the default weights with what config changes, in the catalogue's order.
+func weightsOf(changed map[jauge.Metric]float64) []weight {
+	w := DefaultWeights()
+	maps.Copy(w, changed)
 	var out []weight
 	for _, m := range jauge.Metrics() {
 		if v, ok := w[m.Name]; ok && v != 0 {

@@ -20,6 +20,10 @@ type platform struct {
 	account map[string][]jauge.Metric
 	offers  map[jauge.Metric]bool // metric -> whether its field varies between servers
 
+	bit       uint32               // stands for the platform in a set
+	positions map[jauge.Metric]int // among the atoms, then the sums
+	weights   []weight             // of weighted_engagement_rate
+
 	postOut, historyOut, dailyOut []output
 }
 
@@ -57,6 +61,13 @@ func newPlatform(name jauge.Platform, m jauge.Mapping, basis jauge.Metric) (*pla
 	}
 	if n := len(p.atoms) + len(p.sums); n > 62 {
 		return nil, fmt.Errorf("mapping of %s: %d post metrics are more than 62", name, n)
+	}
+	p.positions = map[jauge.Metric]int{}
+	for i, a := range p.atoms {
+		p.positions[a.metric] = i
+	}
+	for i, s := range p.sums {
+		p.positions[s.metric] = len(p.atoms) + i
 	}
 	p.postOut = p.outputs(postSchema)
 	p.historyOut = p.outputs(postHistorySchema)
@@ -124,11 +135,8 @@ func (p *platform) nans() []float64 {
 
 // position finds a metric among the atoms and sums, -1 where it is neither.
 func (p *platform) position(m jauge.Metric) int {
-	if i := slices.IndexFunc(p.atoms, func(a atom) bool { return a.metric == m }); i >= 0 {
+	if i, ok := p.positions[m]; ok {
 		return i
-	}
-	if i := slices.IndexFunc(p.sums, func(s sum) bool { return s.metric == m }); i >= 0 {
-		return len(p.atoms) + i
 	}
 	return -1
 }

@@ -16,7 +16,7 @@ type brand struct {
 	who     map[jauge.Key]int32
 	keys    []jauge.Key
 	blocks  map[blockKey]block
-	changed map[change]struct{} // what this batch changed in accounts, by platform
+	changed map[cellOf]uint32 // what this batch changed in accounts, with the platforms of these
 	used    uint64
 }
 
@@ -25,15 +25,10 @@ type blockKey struct {
 	who int32
 }
 
-type change struct {
-	cellOf
-	platform jauge.Platform
-}
-
 func newBrand(name string) *brand {
 	return &brand{
 		name: name, from: math.MaxInt32, who: map[jauge.Key]int32{}, blocks: map[blockKey]block{},
-		changed: map[change]struct{}{},
+		changed: map[cellOf]uint32{},
 	}
 }
 
@@ -145,27 +140,30 @@ func (p *Pipeline) rollUp(b *brand, out *rows) {
 		return
 	}
 	members := p.dir.Brand(b.name)
-	type scopeOf struct {
-		cellOf
-		platform jauge.Platform
-	}
-	todo := map[scopeOf]struct{}{}
 	for c := range b.changed {
-		todo[scopeOf(c)] = struct{}{}
-		todo[scopeOf{c.cellOf, jauge.All}] = struct{}{}
-		if p.kpis[c.kpi].Name == string(jauge.Followers) { // it may be the denominator of what has several bases
-			for ki := range p.kpis {
-				if p.kpis[ki].basis == identBasis {
-					todo[scopeOf{cellOf{c.day, c.window, ki}, jauge.All}] = struct{}{}
-				}
+		if p.kpis[c.kpi].Name != string(jauge.Followers) {
+			continue
+		}
+		for ki := range p.kpis { // it may be the denominator of what has several bases
+			if p.kpis[ki].basis == identBasis {
+				b.changed[cellOf{c.day, c.window, int16(ki)}] |= 0 //nolint:gosec // few KPIs
 			}
 		}
 	}
-	clear(b.changed)
-	for t := range todo {
-		e, basis := p.rollUpOne(b, members, t.cellOf, t.platform)
-		p.put(b, b.index(jauge.Key{Platform: t.platform, Account: jauge.All}), t.cellOf, e, basis, out)
+	for c, set := range b.changed {
+		for name, pl := range p.platforms {
+			if set&pl.bit != 0 {
+				p.rollUpCell(b, members, c, name, out)
+			}
+		}
+		p.rollUpCell(b, members, c, jauge.All, out)
 	}
+	clear(b.changed)
+}
+
+func (p *Pipeline) rollUpCell(b *brand, members []jauge.Member, c cellOf, platform jauge.Platform, out *rows) {
+	e, basis := p.rollUpOne(b, members, c, platform)
+	p.put(b, b.index(jauge.Key{Platform: platform, Account: jauge.All}), c, e, basis, out)
 }
 
 // rollUpOne adds up the members' numerators and denominators (rule 21).
@@ -186,7 +184,7 @@ func (p *Pipeline) rollUpOne(b *brand, members []jauge.Member, c cellOf, platfor
 		den := x.den
 		if ok && followers >= 0 {
 			var f entry
-			f, ok = b.entry(p, m.Account.Key(), cellOf{c.day, c.window, followers})
+			f, ok = b.entry(p, m.Account.Key(), cellOf{c.day, c.window, int16(followers)})
 			den = f.num
 			x.flags &= f.flags | entryEstimated
 		}
@@ -223,7 +221,7 @@ func (b *brand) entry(p *Pipeline, key jauge.Key, c cellOf) (entry, bool) {
 	if bl == nil {
 		return entry{}, false
 	}
-	e := bl[c.window*len(p.kpis)+c.kpi]
+	e := bl[int(c.window)*len(p.kpis)+int(c.kpi)]
 	return e, e.has(entryPresent)
 }
 

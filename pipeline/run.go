@@ -79,8 +79,9 @@ type job struct {
 }
 
 func (p *Pipeline) computeAll(ctx context.Context, src Source, fl *flight, work chan<- *job) error {
+	pages := batchFirst
 	for {
-		msgs, err := src.Next(ctx, max(1, p.cfg.BatchPages))
+		msgs, err := src.Next(ctx, max(1, min(pages, p.cfg.BatchPages)))
 		if err != nil {
 			return fmt.Errorf("take from the journal: %w", err)
 		}
@@ -88,6 +89,7 @@ func (p *Pipeline) computeAll(ctx context.Context, src Source, fl *flight, work 
 		if err != nil {
 			return err
 		}
+		pages = nextBatch(len(msgs), len(b.rows.history)+len(b.rows.main))
 		fl.start()
 		select {
 		case work <- &job{b, msgs}:
@@ -95,6 +97,19 @@ func (p *Pipeline) computeAll(ctx context.Context, src Source, fl *flight, work 
 			return ctx.Err()
 		}
 	}
+}
+
+// How many pages a batch begins with, and how many rows one should give: enough for the store to work evenly, few
+// enough that the batches under way fit into little memory. A page that is read again gives two rows a post, the first
+// one of an account, with weeks of windows, five times as many.
+const (
+	batchFirst = 16
+	batchRows  = 12_000
+)
+
+// nextBatch tells how many pages to take after a batch of so many pages gave so many rows.
+func nextBatch(pages, rows int) int {
+	return max(4, min(2*pages+4, pages*batchRows/max(rows, 1)))
 }
 
 // computeRetrying repeats a batch while the store cannot be read.

@@ -16,13 +16,13 @@ type Config struct {
 	// BusyTimeout is how long a call waits for another process that is writing.
 	BusyTimeout time.Duration `env:"BUSY_TIMEOUT, default=10s"`
 	// CacheKiB bounds the page cache of the writing connection; each reading one has a quarter of it.
-	CacheKiB int `env:"CACHE_KIB, default=16384"`
+	CacheKiB int `env:"CACHE_KIB, default=6144"`
 }
 
 const (
 	defaultRetention = 90 * 24 * time.Hour
 	defaultBusy      = 10 * time.Second
-	defaultCacheKiB  = 16384
+	defaultCacheKiB  = 6144
 	leastRetention   = 24 * time.Hour
 )
 
