@@ -17,8 +17,6 @@ type rows struct {
 	deletes []jauge.Record // rows that moved or lost their value, after what replaces them
 }
 
-func (r *rows) empty() bool { return len(r.history)+len(r.main)+len(r.deletes) == 0 }
-
 // apply takes a page's readings into the account and adds the raw rows that follow. Days that change are touched;
 // readings that are not the newest ask for the days to be made anew (slow). A page from beyond the history's retention
 // is counted and changes nothing: ok is false.

@@ -30,10 +30,8 @@ func (a *account) accountTags(period jauge.Period, paid bool) []string {
 func (a *account) counters(vs []jauge.Value, outs []output, r *reading) []jauge.Value {
 	drop := func(i int) bool { return a.plat.atoms[i].varies && r.bears&(1<<i) == 0 }
 	for _, o := range outs {
-		v := math.NaN()
-		if len(o.parts) == 1 {
-			v = r.vals[o.parts[0]]
-		} else {
+		v := r.vals[o.parts[0]]
+		if len(o.parts) > 1 {
 			v = total(r.vals, o.parts, drop)
 		}
 		if !math.IsNaN(v) {

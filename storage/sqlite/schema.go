@@ -83,7 +83,7 @@ func list(names []string) string {
 // migrate brings the database up to date in one transaction, and writes nothing where it is: readers of other
 // processes come through here too.
 func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-	version, todo, err := pending(ctx, db)
+	_, todo, err := pending(ctx, db)
 	if err != nil || len(todo) == 0 {
 		return err
 	}
@@ -92,7 +92,8 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return fmt.Errorf("begin the migration: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if version, todo, err = pending(ctx, tx); err != nil {
+	version, todo, err := pending(ctx, tx) // again: another process may have been faster
+	if err != nil {
 		return err
 	}
 	for _, stmt := range todo {
