@@ -91,7 +91,7 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("begin the migration: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = tx.Rollback() }()   // after a commit it does nothing
 	version, todo, err := pending(ctx, tx) // again: another process may have been faster
 	if err != nil {
 		return err
