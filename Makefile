@@ -5,6 +5,8 @@ GOLANGCI_LINT_VERSION = v2.15.0
 TESTBED ?= .testbed
 FUZZTIME ?= 30s
 BENCH ?= .
+# How long the benchmarks of one package may take together: reading 10,000 accounts takes most of it.
+BENCH_TIMEOUT ?= 90m
 # How long all integration tests of one package may take together.
 INTEGRATION_TIMEOUT ?= 40m
 
@@ -35,8 +37,10 @@ integration: ## tests against real servers; their addresses come from the enviro
 	@set -e; if [ -z "$$JAUGE_TEST_ATPROTO" ] && [ -f $(TESTBED)/env ]; then . ./$(TESTBED)/env; fi; \
 	set -x; $(GO) test -tags integration -count=1 -p 1 -timeout $(INTEGRATION_TIMEOUT) $$(git grep -l --untracked '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
-bench: ## all benchmarks, with allocations
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: ## all benchmarks, with allocations; those that need InfluxDB too where make testbed was run (an hour in all)
+	@set -e; tags=; if [ -f $(TESTBED)/env ]; then . ./$(TESTBED)/env; tags='-tags integration'; \
+	else echo "without InfluxDB: its benchmarks are left out until make testbed has run"; fi; \
+	set -x; $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout $(BENCH_TIMEOUT) $$tags ./...
 
 lint: bin/golangci-lint ## the linters of .golangci.yml
 	bin/golangci-lint run ./...
