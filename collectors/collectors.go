@@ -104,9 +104,34 @@ type Platform struct {
 	CheckHandle func(handle string) error
 	// RateLimit reads the platform's dialect of rate-limit headers, nil where it sends none.
 	RateLimit RateLimitFunc
+	// API is what is known of the API's own life.
+	API API
 	// New makes the collector. base replaces the API root where the operator set one, else it is empty.
 	New func(base string) Collector
 }
+
+// API is the contract that a platform offers, as data: which version is spoken, and what will end when.
+type API struct {
+	// Version is the version that is spoken where the operator sets no other (JAUGE_<PLATFORM>_API_VERSION); empty: the
+	// API has none.
+	Version string
+	Sunsets []Sunset
+}
+
+// Sunset is something that the platform said will end.
+type Sunset struct {
+	Kind string    // "version" or "metric"
+	Name string    // the version, or the wire name of the metric
+	Ends time.Time // the first instant at which it is no longer answered, UTC
+	Then string    // what takes its place; empty: nothing
+	From string    // where the platform says so
+}
+
+// The kinds of sunsets.
+const (
+	SunsetVersion = "version"
+	SunsetMetric  = "metric"
+)
 
 // Limit is a number of calls in a stretch of time.
 type Limit struct {

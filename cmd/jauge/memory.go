@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"runtime/debug"
-	"runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -29,37 +28,20 @@ func limitMemory(environ []string) {
 	}
 }
 
-// How often memory is given back, and how much of it there must be for that to be worth it.
-const (
-	trimEvery = time.Minute
-	trimFrom  = 16 << 20 // bytes
-)
+// trimEvery is how often memory is given back.
+const trimEvery = time.Minute
 
-// trim gives back what a burst of work left behind: the runtime would keep it for minutes, and fragments for good.
+// trim gives back what a burst of work left behind: the runtime would keep garbage until the next collection, minutes
+// later where little is going on, and free pages for longer. A collection of so small a heap costs some milliseconds.
 func trim(ctx context.Context) error {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if unusedHeap() > trimFrom {
-				debug.FreeOSMemory()
-			}
+			debug.FreeOSMemory()
 		case <-ctx.Done():
 			return nil
 		}
 	}
-}
-
-// unusedHeap counts the bytes of heap that are resident and hold nothing.
-func unusedHeap() uint64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
-	metrics.Read(samples)
-	var n uint64
-	for _, s := range samples {
-		if s.Value.Kind() == metrics.KindUint64 {
-			n += s.Value.Uint64()
-		}
-	}
-	return n
 }

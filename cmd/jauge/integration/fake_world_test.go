@@ -75,9 +75,17 @@ func (v *appview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.count(r.URL.Path[strings.LastIndex(r.URL.Path, ".")+1:], max(1, len(r.URL.Query()["actors"])))
-	var answer struct{ Feed, Posts []struct{} }
-	if err := json.Unmarshal(s.body.Bytes(), &answer); err == nil {
-		v.count("posts", len(answer.Feed)+len(answer.Posts))
+	var answer struct {
+		Feed, Posts []struct{}
+		Profiles    []struct{ DID string }
+	}
+	if err := json.Unmarshal(s.body.Bytes(), &answer); err != nil {
+		return
+	}
+	v.count("posts", len(answer.Feed)+len(answer.Posts))
+	v.count("posts of "+r.URL.Query().Get("actor"), len(answer.Feed))
+	for _, p := range answer.Profiles {
+		v.count("profile of "+p.DID, 1)
 	}
 }
 

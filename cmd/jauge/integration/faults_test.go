@@ -126,6 +126,24 @@ func everyReading(t *testing.T, v *appview, store reader) {
 	if got, want := len(d["social_post_history"]), int(v.calls("posts")); got != want {
 		t.Errorf("social_post_history has %d rows; the platform's answers held %d posts", got, want)
 	}
+	if !t.Failed() {
+		return
+	}
+	for _, did := range v.dids { // which account, and when, for whoever has to find out why
+		t.Logf("%s: answered %d profiles and %d listed posts; stored profiles at %v, readings of posts at %v",
+			did, v.calls("profile of "+did), v.calls("posts of "+did), times(d["social_account"], did), times(d["social_post_history"], did))
+	}
+}
+
+// times counts an account's rows by their instant.
+func times(rows map[string]row, account string) map[string]int {
+	n := map[string]int{}
+	for _, r := range rows {
+		if r["account"] == account {
+			n[fmt.Sprint(r["time"])]++
+		}
+	}
+	return n
 }
 
 // TestJournalDiskFull lets the disk below the data directory run full: collectors pause, health says why, nothing that
