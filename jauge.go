@@ -13,10 +13,18 @@ import "time"
 // Platform names a social network or another source, in lower case: "bluesky", "mastodon".
 type Platform string
 
-// The platforms that jauge reads today.
+// The platforms whose accounts can be connected; which of them jauge also reads is the list of cmd/jauge.
 const (
-	Bluesky  Platform = "bluesky"
-	Mastodon Platform = "mastodon"
+	Bluesky   Platform = "bluesky"
+	Mastodon  Platform = "mastodon"
+	Facebook  Platform = "facebook"
+	Instagram Platform = "instagram"
+	Threads   Platform = "threads"
+	LinkedIn  Platform = "linkedin"
+	X         Platform = "x"
+	TikTok    Platform = "tiktok"
+	YouTube   Platform = "youtube"
+	Pinterest Platform = "pinterest"
 )
 
 // All is the tag value of a roll-up: over the accounts of a platform, or over the platforms of a brand.
