@@ -3,17 +3,22 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrNotSent says that a request never left: nothing was spent by it. A dialect wraps it around what failed before.
 var ErrNotSent = errors.New("request was not sent")
 
-// TokenError is a complete answer of a token endpoint that is no token (RFC 6749 section 5.2).
+// TokenError is a complete answer of a token endpoint that is no token (RFC 6749 section 5.2), of whatever status: what
+// it means for the grant is judged by Provider.Dead, Renewal.Undone and the status, in that order. An answer that was cut
+// off, or a success that cannot be read, is no TokenError: it may have spent what was sent.
 type TokenError struct {
 	Status int
 	Code   string // "invalid_grant"; platforms' own codes as they are: "190/463"
 	// Text is the provider's description. It is shown and logged: a dialect leaves out what could hold a token.
 	Text string
+	// RetryAfter is what the answer's header asked for; 0 where it did not.
+	RetryAfter time.Duration
 }
 
 // Error gives status, code and text.

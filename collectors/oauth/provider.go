@@ -169,6 +169,12 @@ type Call struct {
 	// Keys is the daemon's own signing key for private_key_jwt (PKCS #8); nil where there is none.
 	ClientKey []byte
 	Now       func() time.Time
+	// Recall and Remember keep what a dialect needs to know longer than one authorization and for more than one grant,
+	// sealed, by a name of the dialect's own (an instance and redirect address: its app registration). Recall gives nil
+	// where nothing is kept; Remember replaces what is kept, and forgets it where value is nil. What a grant depends on
+	// belongs in its Server as well: two replicas may remember different things, and the last one stays.
+	Recall   func(ctx context.Context, name string) ([]byte, error)
+	Remember func(ctx context.Context, name string, value []byte) error
 }
 
 // Start is the beginning of an authorization.
