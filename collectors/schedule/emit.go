@@ -15,6 +15,10 @@ import (
 // page, so the memory should too.
 const keepWithin = 10 * time.Second
 
+// lastWithin bounds the append of a run's last page that goes on although the run's context has ended: what was read
+// should not be thrown away because its run was cancelled while it waited for the platform. It must be below hardStop.
+const lastWithin = 3 * time.Second
+
 func (g *groupRun) keep(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
 	defer cancel()
@@ -202,7 +206,13 @@ func (g *groupRun) finish(ctx context.Context, a *account, r collectors.Result) 
 	}
 	if a.held != nil && !a.lost {
 		a.held.Complete = complete
-		if err := g.release(ctx, a, a.held); err != nil {
+		last := ctx
+		if ctx.Err() != nil {
+			var cancel context.CancelFunc
+			last, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWithin)
+			defer cancel()
+		}
+		if err := g.release(last, a, a.held); err != nil {
 			a.err = firstOf(a.err, err)
 		} else {
 			a.complete = complete

@@ -272,6 +272,28 @@ func TestShutdownIsBounded(t *testing.T) {
 	})
 }
 
+// TestShutdownKeepsWhatWasRead: a run that is cancelled while it waits for the platform still hands in the page that
+// it holds.
+func TestShutdownKeepsWhatWasRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).start("a")
+		defer r.close()
+		r.world.publish("id-a", "p", time.Now())
+		r.world.setFail(func(call, _ string) error {
+			if call != "list" {
+				return nil
+			}
+			<-time.After(r.cfg.Grace + 2*time.Second) // until after the run was cancelled
+			return errors.New("canceled")
+		})
+		r.run(time.Second)
+		if p := r.journal.of("id-a"); len(p) != 1 || p[0].Complete {
+			t.Errorf("%d pages, want the profile, without a mark", len(p))
+		}
+	})
+}
+
 func TestShutdownWhileTheJournalIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
