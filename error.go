@@ -107,6 +107,10 @@ func ReasonOf(err error) Reason {
 	return ReasonOther
 }
 
+// ErrPaused says that a human has paused an account: it is wrapped in a *Error with ReasonAuth, so that whoever may not
+// read an account can tell this from a grant that is gone.
+var ErrPaused = errors.New("the account is paused")
+
 // RejectedError names the rows of a write that the store will never take, whatever happens: too old for its
 // retention, a field of another type. All other rows of that write are durable.
 type RejectedError struct {

@@ -7,6 +7,7 @@ type Followed struct {
 	Ref        int64   // the memory's own small key; it stays as long as the account is known
 	Account    Account // ID is empty until the handle was resolved; Handle is as the platform spelled it last
 	Configured string  // the handle as config spells it
+	ByID       bool    // listed by its id: Configured is a label then, and is never resolved
 	Since      time.Time
 	Removed    time.Time // when config stopped to list it; zero while it does
 
