@@ -3,5 +3,5 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-$here/../../.testbed}
-for s in influxdb mastodon atproto; do "$here/$s/down.sh" "$dir/$s"; done
+for s in influxdb mastodon atproto oidc; do "$here/$s/down.sh" "$dir/$s"; done
 rm -f "$dir/env"

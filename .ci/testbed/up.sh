@@ -8,9 +8,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
-servers=(influxdb mastodon atproto)
+servers=(influxdb mastodon atproto oidc)
 
 need curl curl; need python3 python3; need prometheus prometheus; need promtool prometheus
+need chromium chromium
 if [ "${1:-}" = --build ]; then
   # The npm install and the build of InfluxDB are the long ones: side by side.
   pids=()
@@ -24,17 +25,18 @@ dir=${1:-$here/../../.testbed}; mkdir -p "$dir"; dir=$(cd "$dir" && pwd)
 # started again finds its own still free.
 free() { python3 -c 'import random, socket
 got = []
-while len(got) < 6:
+while len(got) < 7:
     s = socket.socket()
     try: s.bind(("127.0.0.1", random.randrange(15000, 32000)))
     except OSError: continue
     got.append(s)
 print(*[s.getsockname()[1] for s in got])'; }
 alive() { local p; p=$(cat "$1" 2>/dev/null) && kill -0 "$p" 2>/dev/null; }
-read -r p1 p2 p3 p4 p5 p6 < <(free)
+read -r p1 p2 p3 p4 p5 p6 p7 < <(free)
 alive "$dir/influxdb/influx.pid" || INFLUX_PORT=${INFLUX_PORT:-$p1} "$here/influxdb/up.sh" "$dir/influxdb"
 alive "$dir/mastodon/mastodon.pid" || MASTODON_PORT=${MASTODON_PORT:-$p2} "$here/mastodon/up.sh" "$dir/mastodon"
 alive "$dir/atproto/net.pid" ||
   PLC_PORT=${PLC_PORT:-$p3} PDS_PORT=${PDS_PORT:-$p4} BSKY_PORT=${BSKY_PORT:-$p5} PGPORT=${PGPORT:-$p6} "$here/atproto/up.sh" "$dir/atproto"
-sed 's/^/export /' "$dir/influxdb/influx.env" "$dir/mastodon/mastodon.env" "$dir/atproto/atproto.env" >"$dir/env"
+alive "$dir/oidc/oidc.pid" || OIDC_PORT=${OIDC_PORT:-$p7} "$here/oidc/up.sh" "$dir/oidc"
+sed 's/^/export /' "$dir/influxdb/influx.env" "$dir/mastodon/mastodon.env" "$dir/atproto/atproto.env" "$dir/oidc/oidc.env" >"$dir/env"
 cat "$dir/env"
