@@ -115,7 +115,7 @@ func (p *person) remove(t *testing.T, uri any) {
 // what was written within moments.
 func (n *network) read(t *testing.T, ok func(reading) bool, targets ...collectors.Target) reading {
 	t.Helper()
-	hc, err := rest.NewClient(bluesky.Platform, rest.Default(), rest.Deps{Version: "test"})
+	hc, err := rest.NewClient(bluesky.Platform, rest.Default(), rest.Deps{Version: "test", Exempt: []string{n.Bsky}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,7 @@ package rest
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"time"
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
@@ -24,14 +21,8 @@ func NewClient(p collectors.Platform, cfg Config, deps Deps) (*http.Client, erro
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("make http client: %w", err)
 	}
-	if deps.Log == nil {
-		deps.Log = slog.New(slog.DiscardHandler)
-	}
-	if deps.Metrics == nil {
-		deps.Metrics = newMetrics()
-	}
-	if deps.Base == nil {
-		deps.Base = newBase(cfg)
+	if err := deps.fill(cfg); err != nil {
+		return nil, err
 	}
 	t := &transport{
 		cfg: cfg, base: deps.Base, agent: UserAgent(deps.Version, cfg.Contact), platform: p,
@@ -43,21 +34,6 @@ func NewClient(p collectors.Platform, cfg Config, deps Deps) (*http.Client, erro
 	t.budgets = newIdleMap(maxHosts, t.newBudget)
 	deps.Metrics.watch(t)
 	return &http.Client{Transport: t, CheckRedirect: checkRedirect, Timeout: cfg.TotalTimeout}, nil
-}
-
-// newBase makes the transport to the network. Its idle connections are few per host and bounded in all, since some
-// platforms are thousands of hosts.
-func newBase(cfg Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4 * cfg.MaxInFlight,
-		MaxIdleConnsPerHost:    cfg.MaxInFlight,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: 256 << 10,
-	}
 }
 
 // checkRedirect follows few redirects, and none that leaves encryption.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	CircuitFailures int `env:"CIRCUIT_FAILURES, default=10"`
 	// CircuitOpen is how long an open circuit refuses calls before it lets one through.
 	CircuitOpen time.Duration `env:"CIRCUIT_OPEN, default=1m"`
+	// AllowNets are networks that may be called though they are not public, such as 10.1.2.0/24. Addresses that the
+	// operator set (base URLs, endpoints) need none of it.
+	AllowNets []netip.Prefix `env:"ALLOW_NETS"`
 }
 
 // Default returns the configuration that an empty environment gives.
@@ -71,6 +75,11 @@ func (c Config) Validate() error {
 	if !(c.LimitFactor > 0) || c.LimitFactor > 1e6 {
 		errs = append(errs, fmt.Errorf("LIMIT_FACTOR is %v: set a number above 0, 1 for the platform's own limit", c.LimitFactor))
 	}
+	for _, p := range c.AllowNets {
+		if !p.IsValid() {
+			errs = append(errs, errors.New("ALLOW_NETS holds what is no network: write each as 10.1.2.0/24"))
+		}
+	}
 	if !plainHeader(c.Contact) {
 		errs = append(errs, errors.New("CONTACT holds characters that no header may bear: write a mail or web address"))
 	}
@@ -80,9 +89,12 @@ func (c Config) Validate() error {
 // Deps are what a client is given; zero values do nothing or stand for the usual.
 type Deps struct {
 	Version string            // of jauge, for the User-Agent
-	Base    http.RoundTripper // the network; nil for a transport of its own
+	Base    http.RoundTripper // the network; nil for a transport of its own, which calls public addresses only
 	Metrics *Metrics          // nil for none
 	Log     *slog.Logger      // nil for none
+	// Exempt are the addresses (URLs; empty ones count for nothing) that the operator set: their hosts and ports may be
+	// called wherever they are. Nil, unlike a list without entries, opens every address.
+	Exempt []string
 }
 
 func plainHeader(s string) bool {
