@@ -70,7 +70,7 @@ var rooms = []room{
 	{path: "configs", own: []string{
 		".", "collectors", "collectors/oauth", "collectors/rest", "collectors/schedule", "internal/web/pages", "pipeline", "pipeline/journal", "storage/influx", "storage/sqlite",
 		"storage/state",
-	}, third: []string{"github.com/sethvargo/go-envconfig", "go.yaml.in/yaml/v3"}},
+	}, third: []string{"github.com/alexedwards/argon2id", "github.com/sethvargo/go-envconfig", "go.yaml.in/yaml/v3"}},
 	// benchmarks and black-box tests of the whole program: files of tests alone
 	{path: "cmd/jauge/*", test: true},
 	// floor 4: everything is wired here, and nothing imports it

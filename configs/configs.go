@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"net"
-	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -17,13 +15,7 @@ import (
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
-	"jauge.dev/jauge/collectors/rest"
-	"jauge.dev/jauge/collectors/schedule"
-	"jauge.dev/jauge/pipeline"
-	"jauge.dev/jauge/pipeline/journal"
-	"jauge.dev/jauge/storage/influx"
-	"jauge.dev/jauge/storage/sqlite"
-	"jauge.dev/jauge/storage/state"
+	"jauge.dev/jauge/collectors/oauth"
 )
 
 //go:generate go test -run TestVariablesAreDocumented -update .
@@ -37,50 +29,19 @@ const (
 // DefaultFile is the file that is read where nobody named one.
 const DefaultFile = "jauge.yaml"
 
-// Settings are what the environment says: one field, or one room's Config, for each variable.
-type Settings struct {
-	// ConfigFile is the YAML file with brands, accounts, KPIs and schedules (flag --config).
-	ConfigFile string `env:"CONFIG, default=jauge.yaml"`
-	// DataDir is the directory for all that jauge keeps on disk; one process owns it at a time (flag --data-dir).
-	DataDir string `env:"DATA_DIR, default=./data"`
-	// Listen is the address of /metrics, /healthz and /readyz (flag --listen).
-	Listen string `env:"LISTEN, default=127.0.0.1:8080"`
-	// Store is where records and KPIs go: sqlite (a file in the data directory) or influx (flag --store).
-	Store string `env:"STORE, default=sqlite"`
-	// Log is how the log is written.
-	Log Log `env:", prefix=LOG_"`
-	// HTTP is how the platforms are called.
-	HTTP rest.Config `env:", prefix=HTTP_"`
-	// Journal keeps what was read until it is in the store.
-	Journal journal.Config `env:", prefix=JOURNAL_"`
-	// Pipeline turns readings into figures.
-	Pipeline pipeline.Config `env:", prefix=PIPELINE_"`
-	// Schedule says how accounts are read.
-	Schedule schedule.Config `env:", prefix=SCHEDULE_"`
-	// SQLite is the default store.
-	SQLite sqlite.Config `env:", prefix=SQLITE_"`
-	// Influx is the other store.
-	Influx influx.Config `env:", prefix=INFLUX_"`
-	// State is the scheduler's memory.
-	State state.Config `env:", prefix=STATE_"`
-}
-
-// Log says how the log is written.
-type Log struct {
-	// Level is the least level that is written: debug, info, warn or error (flag --log-level).
-	Level string `env:"LEVEL, default=info"`
-	// Format is json or text; auto is text on a terminal, else json (flag --log-format).
-	Format string `env:"FORMAT, default=auto"`
-}
-
 // Config is everything that the operator set.
 type Config struct {
 	Settings
-	File     File
-	BaseURL  map[jauge.Platform]string // what stands in a platform's place; absent where nothing does
-	Warnings []string                  // what is no mistake and yet probably not meant
+	File    File
+	BaseURL map[jauge.Platform]string // what stands in a platform's place; absent where nothing does
+	// APIVersion is the version to speak, where the operator set one.
+	APIVersion map[jauge.Platform]string
+	// Apps are the clients registered at the providers, by oauth.Provider.App; every provider of Source has one.
+	Apps     map[string]App
+	Warnings []string // what is no mistake and yet probably not meant
 
 	variables []variable
+	apps      []variable // those of Apps
 	set       map[string]bool
 }
 
@@ -96,6 +57,7 @@ type Source struct {
 	Flags     map[string]Flag // by the variable that the flag stands for
 	ReadFile  func(string) ([]byte, error)
 	Platforms []collectors.Platform
+	Providers []oauth.Provider // what accounts can be connected at
 	// NeedFile makes a missing YAML file a mistake even where nobody named one.
 	NeedFile bool
 	// CheckKPI judges one of the file's KPI entries as the pipeline will; nil for no judgement.
@@ -105,7 +67,7 @@ type Source struct {
 // Load reads the configuration. Its error is a Mistakes with every mistake that was found; the Config beside it holds
 // what could be read nonetheless and must not be used but to show it.
 func Load(ctx context.Context, src Source) (*Config, error) {
-	c := &Config{BaseURL: map[jauge.Platform]string{}}
+	c := &Config{BaseURL: map[jauge.Platform]string{}, APIVersion: map[jauge.Platform]string{}, Apps: map[string]App{}}
 	env := &environment{vars: split(src.Environ), flags: src.Flags, readFile: src.ReadFile}
 	c.variables = variables(reflect.ValueOf(&c.Settings).Elem(), prefix)
 	c.set = map[string]bool{}
@@ -113,9 +75,15 @@ func Load(ctx context.Context, src Source) (*Config, error) {
 		env.fill(ctx, &c.variables[i])
 		_, c.set[c.variables[i].name] = env.lookup(c.variables[i].name)
 	}
-	c.baseURLs(env, src.Platforms)
-	env.unknown(c.known(src.Platforms))
+	names := src.names()
+	c.baseURLs(env, slices.Sorted(maps.Keys(names)))
+	c.apiVersions(env, names)
+	c.readApps(ctx, env, src.Providers)
+	env.address(prefix+"BLUESKY_PLC_URL", c.BlueskyPLC)
+	env.unknown(c.known(names))
 	c.place()
+	c.access(env)
+	c.vault(env)
 	for _, m := range c.validate() {
 		if !env.blamed(m.Variable) {
 			env.mistake(m.Variable, "%s", m.Text)
@@ -159,38 +127,19 @@ func (c *Config) readFile(env *environment, src Source) Mistakes {
 }
 
 // known lists every variable that means something.
-func (c *Config) known(platforms []collectors.Platform) []string {
+func (c *Config) known(platforms map[jauge.Platform]string) []string {
 	var names []string
-	for i := range c.variables {
-		v := &c.variables[i]
+	for _, v := range slices.Concat(c.variables, c.apps) {
 		names = append(names, v.name)
 		if v.secret() {
 			names = append(names, v.name+fileTwin)
 		}
 	}
-	for _, p := range platforms {
-		names = append(names, baseVariable(p.Name))
+	for p := range platforms {
+		names = append(names, platformVariable(p, baseSuffix), platformVariable(p, versionSuffix))
 	}
+	slices.Sort(names)
 	return names
-}
-
-func baseVariable(p jauge.Platform) string { return prefix + strings.ToUpper(string(p)) + baseSuffix }
-
-// baseURLs reads JAUGE_<PLATFORM>_BASE_URL.
-func (c *Config) baseURLs(env *environment, platforms []collectors.Platform) {
-	for _, p := range platforms {
-		name := baseVariable(p.Name)
-		text, ok := env.lookup(name)
-		if !ok {
-			continue
-		}
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.User != nil {
-			env.mistake(name, "is no address of a server: write it as https://host or http://host:port/path, without user or query")
-			continue
-		}
-		c.BaseURL[p.Name] = strings.TrimRight(text, "/")
-	}
 }
 
 // validate asks each part for what cannot work.
@@ -204,9 +153,6 @@ func (c *Config) validate() Mistakes {
 	oneOf("JAUGE_STORE", c.Store, StoreSQLite, StoreInflux)
 	oneOf("JAUGE_LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("JAUGE_LOG_FORMAT", c.Log.Format, "auto", "json", "text")
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		ms = append(ms, Mistake{Variable: "JAUGE_LISTEN", Text: fmt.Sprintf("%q is no address: write it as 127.0.0.1:8080", c.Listen)})
-	}
 	for _, r := range c.rooms() {
 		for _, err := range flatten(r.validate()) {
 			ms = append(ms, c.named(r.section, err))
@@ -223,6 +169,7 @@ type room struct {
 
 func (c *Config) rooms() []room {
 	rooms := []room{
+		{prefix + "VAULT_", c.vaultRoom},
 		{prefix + "HTTP_", c.HTTP.Validate},
 		{prefix + "JOURNAL_", c.Journal.Validate},
 		{prefix + "STATE_", c.State.Validate},
@@ -302,7 +249,8 @@ type Setting struct {
 	Default  string
 }
 
-// Summary lists every setting, secrets masked, in the order of the documentation.
+// Summary lists every setting, secrets masked, in the order of the documentation; those that there are per platform
+// only where they are set.
 func (c *Config) Summary() []Setting {
 	out := make([]Setting, 0, len(c.variables))
 	for i := range c.variables {
@@ -310,10 +258,18 @@ func (c *Config) Summary() []Setting {
 		if slices.ContainsFunc(out, func(s Setting) bool { return s.Variable == v.name }) {
 			continue // one variable that two rooms read
 		}
-		out = append(out, Setting{v.name, fmt.Sprint(v.value.Interface()), v.fallback()})
+		out = append(out, Setting{v.name, v.shown(), v.fallback()})
 	}
 	for _, p := range slices.Sorted(maps.Keys(c.BaseURL)) {
-		out = append(out, Setting{baseVariable(p), c.BaseURL[p], ""})
+		out = append(out, Setting{platformVariable(p, baseSuffix), c.BaseURL[p], ""})
+	}
+	for _, p := range slices.Sorted(maps.Keys(c.APIVersion)) {
+		out = append(out, Setting{platformVariable(p, versionSuffix), c.APIVersion[p], ""})
+	}
+	for _, v := range c.apps {
+		if value := v.shown(); value != "" { // of those that nobody set there are too many to show
+			out = append(out, Setting{v.name, value, ""})
+		}
 	}
 	return out
 }

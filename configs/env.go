@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,12 +25,14 @@ const (
 
 var (
 	secretType   = reflect.TypeFor[jauge.Secret]()
+	netsType     = reflect.TypeFor[[]netip.Prefix]()
 	durationType = reflect.TypeFor[time.Duration]()
 )
 
 // renamed gives the variables whose contract name differs from the one that their place in Settings would give.
 var renamed = map[string]string{ //nolint:gosec // names, no secrets
 	"JAUGE_HTTP_CONTACT":             "JAUGE_CONTACT",
+	"JAUGE_HTTP_ALLOW_NETS":          "JAUGE_ALLOW_NETS",
 	"JAUGE_JOURNAL_URL":              "JAUGE_NATS_URL",
 	"JAUGE_JOURNAL_CREDENTIALS_FILE": "JAUGE_NATS_CREDENTIALS_FILE",
 	"JAUGE_SQLITE_HISTORY_RETENTION": "JAUGE_HISTORY_RETENTION",
@@ -55,6 +58,14 @@ func (v *variable) fallback() string {
 		}
 	}
 	return ""
+}
+
+// shown returns the value as it may be shown: a secret masked, a list as it would be written.
+func (v *variable) shown() string {
+	if nets, ok := v.value.Interface().([]netip.Prefix); ok {
+		return Nets(nets).String()
+	}
+	return fmt.Sprint(v.value.Interface())
 }
 
 // variables lists the leaves of a settings struct in its order.
@@ -144,6 +155,8 @@ func unreadable(v *variable, text string, err error) string {
 		return "cannot be read"
 	case t == durationType:
 		return fmt.Sprintf("%q is no duration: write it as 30s, 5m or 24h", text)
+	case t == netsType:
+		return fmt.Sprintf("%q holds what is no network: write each as 10.1.2.0/24, apart by commas", text)
 	case t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()),
 		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return fmt.Sprintf("%q cannot be read: %s", text, innermost(err))

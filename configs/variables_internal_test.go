@@ -93,7 +93,11 @@ func variablesDoc(t *testing.T) string {
 		}
 	}
 	walk(reflect.ValueOf(&Settings{}).Elem(), prefix)
-	row("JAUGE_<PLATFORM>_BASE_URL", "", "A gateway, or a test, in the platform's place: for Bluesky the AppView, for Mastodon every instance.")
+	walk(reflect.ValueOf(&App{}).Elem(), prefix+"<P>_")
+	row("JAUGE_<PLATFORM>"+baseSuffix, "", "A gateway, or a test, in the platform's place: for Bluesky the AppView, for Mastodon every instance. "+
+		"`<PLATFORM>` is the platform's name, as `jauge connect` takes it, in capitals.")
+	row("JAUGE_<PLATFORM>"+versionSuffix, "", "The version of the platform's API to speak, for platforms that have versions, instead of the one that "+
+		"this version of jauge was made for.")
 	return b.String()
 }
 
@@ -147,7 +151,7 @@ func (c comments) of(t *testing.T, typ reflect.Type, field string) string {
 
 // meaning makes a sentence of a field's comment, which begins with the field's name.
 func meaning(text, field string) string {
-	for _, p := range []string{field + " is ", field + " names ", field + " "} {
+	for _, p := range []string{field + " is ", field + " are ", field + " names ", field + " "} {
 		if rest, ok := strings.CutPrefix(text, p); ok {
 			text = rest
 			break
