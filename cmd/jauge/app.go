@@ -108,7 +108,9 @@ func (a *App) newWorkers(cfg *configs.Config) (*workers, error) {
 	var err error
 	if w.schedule, err = schedule.New(cfg.Schedule, schedule.Deps{
 		Platforms: a.platforms, Bases: cfg.BaseURL, State: a.state, Appender: a.journal, Log: a.log, Metrics: w.reg,
-		Clients: func(p jauge.Platform) *http.Client { return a.clients[p] },
+		Access: schedule.AccessFunc(func(acc jauge.Account) (*http.Client, string, error) {
+			return a.clients[acc.Platform], "", nil
+		}),
 	}); err != nil {
 		w.reg.unregister()
 		return nil, fmt.Errorf("make the scheduler: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,9 +18,6 @@ type Appender interface {
 	// never be taken; any other error that it was not taken now: the same page is then offered again.
 	Append(ctx context.Context, page jauge.Page) error
 }
-
-// Clients hands out the HTTP client of a platform: authorised, paced, instrumented.
-type Clients func(jauge.Platform) *http.Client
 
 // State is what the scheduler remembers; storage/state offers it.
 type State interface {
@@ -70,7 +66,7 @@ type Deps struct {
 	Bases     map[jauge.Platform]string // API roots that replace the platforms' own
 	State     State
 	Appender  Appender
-	Clients   Clients
+	Access    Access                // nil: everything is read publicly, with a nil client
 	Log       *slog.Logger          // nil for none
 	Metrics   prometheus.Registerer // nil for none
 }

@@ -14,6 +14,7 @@ import (
 type Directory struct {
 	mu      sync.RWMutex
 	members []jauge.Member
+	places  []place // of members
 	byKey   map[jauge.Key]int32
 	byBrand map[string][]int32
 	sorted  map[string][]jauge.Member // made when asked for, dropped when a member of the brand changes
@@ -21,7 +22,7 @@ type Directory struct {
 
 func newDirectory() *Directory {
 	d := &Directory{}
-	d.fill(nil)
+	d.fill(nil, nil)
 	return d
 }
 
@@ -75,7 +76,7 @@ func memberOf(f *jauge.Followed) jauge.Member {
 }
 
 // fill replaces everything.
-func (d *Directory) fill(members []jauge.Member) {
+func (d *Directory) fill(members []jauge.Member, places []place) {
 	byKey := make(map[jauge.Key]int32, len(members))
 	byBrand := map[string][]int32{}
 	for i, m := range members {
@@ -84,16 +85,28 @@ func (d *Directory) fill(members []jauge.Member) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.members, d.byKey, d.byBrand, d.sorted = members, byKey, byBrand, map[string][]jauge.Member{}
+	d.members, d.places, d.byKey, d.byBrand, d.sorted = members, places, byKey, byBrand, map[string][]jauge.Member{}
+}
+
+// place finds where an account stands in its platform's table.
+func (d *Directory) place(k jauge.Key) (place, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	i, ok := d.byKey[k]
+	if !ok {
+		return place{}, false
+	}
+	return d.places[i], true
 }
 
 // put adds or changes one member.
-func (d *Directory) put(m jauge.Member) {
+func (d *Directory) put(m jauge.Member, p place) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	i, known := d.byKey[m.Account.Key()]
 	if known {
 		was := d.members[i]
+		d.places[i] = p
 		if was == m {
 			return
 		}
@@ -106,7 +119,7 @@ func (d *Directory) put(m jauge.Member) {
 		d.members[i] = m
 	} else {
 		i = int32(len(d.members)) //nolint:gosec // accounts are fewer
-		d.members, d.byKey[m.Account.Key()] = append(d.members, m), i
+		d.members, d.places, d.byKey[m.Account.Key()] = append(d.members, m), append(d.places, p), i
 		d.byBrand[m.Account.Brand] = append(d.byBrand[m.Account.Brand], i)
 	}
 	delete(d.sorted, m.Account.Brand)
@@ -115,9 +128,10 @@ func (d *Directory) put(m jauge.Member) {
 // rename changes the handle of a member.
 func (d *Directory) rename(k jauge.Key, handle string) {
 	m, ok := d.Lookup(k)
-	if !ok {
+	p, known := d.place(k)
+	if !ok || !known {
 		return
 	}
 	m.Account.Handle = handle
-	d.put(m)
+	d.put(m, p)
 }

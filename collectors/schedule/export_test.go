@@ -15,13 +15,12 @@ func (s *Scheduler) Turns(p jauge.Platform, now time.Time) (n int) {
 		l.last = now
 	}
 	for _, e := range l.table.take(&l.firing, l.last, now) {
-		l.pending[e.ref] = waitsTurn
-		l.queue.push(e)
+		l.enqueue(e)
 	}
 	l.last = now
-	for refs := l.queue.pop(l.group); refs != nil; refs = l.queue.pop(l.group) {
-		n += len(refs)
-		for _, ref := range refs {
+	for b, ok := l.queue.pop(l.group); ok; b, ok = l.queue.pop(l.group) {
+		n += len(b.refs)
+		for _, ref := range b.refs {
 			delete(l.pending, ref)
 		}
 	}

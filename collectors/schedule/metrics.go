@@ -33,8 +33,9 @@ type metrics struct {
 	pages   *prometheus.CounterVec
 	posts   *prometheus.GaugeVec
 	states  *prometheus.GaugeVec
+	parked  *prometheus.GaugeVec
 
-	lastSuccess, accountState *prometheus.Desc
+	lastSuccess, accountState, accountParked *prometheus.Desc
 }
 
 func newMetrics(reg prometheus.Registerer, s *Scheduler) (*metrics, error) {
@@ -56,10 +57,15 @@ func newMetrics(reg prometheus.Registerer, s *Scheduler) (*metrics, error) {
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "jauge_accounts", Help: "Followed accounts by state.",
 		}, []string{"platform", "state"}),
+		parked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "jauge_accounts_parked", Help: "Followed accounts that are not read until somebody has acted, by why.",
+		}, []string{"platform", "why"}),
 		lastSuccess: prometheus.NewDesc("jauge_account_last_success_timestamp_seconds",
 			"When the account's last run without an error ended.", []string{"platform", "account"}, nil),
 		accountState: prometheus.NewDesc("jauge_account_state",
 			"The account's state: 1 for the present one.", []string{"platform", "account", "state"}, nil),
+		accountParked: prometheus.NewDesc("jauge_account_parked",
+			"1 where the account is not read until somebody has acted.", []string{"platform", "account"}, nil),
 	}
 	for _, p := range s.order {
 		for _, t := range []collectors.Task{collectors.TaskRefresh, collectors.TaskBackfill} {
@@ -70,6 +76,9 @@ func newMetrics(reg prometheus.Registerer, s *Scheduler) (*metrics, error) {
 		m.seconds.WithLabelValues(string(p))
 		m.pages.WithLabelValues(string(p))
 		m.accounts(p, nil, 0)
+		for _, why := range []string{parkedPaused, parkedAuth, parkedScope, parkedOther} {
+			m.parked.WithLabelValues(string(p), why)
+		}
 	}
 	if reg == nil {
 		return m, nil
@@ -77,7 +86,7 @@ func newMetrics(reg prometheus.Registerer, s *Scheduler) (*metrics, error) {
 	refused := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "jauge_append_waiting", Help: "Groups of accounts that wait because the journal takes no pages.",
 	}, func() float64 { return float64(s.refusals.count()) })
-	for _, c := range []prometheus.Collector{m.runs, m.seconds, m.pages, m.posts, m.states, refused, perAccount{m}} {
+	for _, c := range []prometheus.Collector{m.runs, m.seconds, m.pages, m.posts, m.states, m.parked, refused, perAccount{m}} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -125,6 +134,16 @@ func (m *metrics) moved(p jauge.Platform, from, to jauge.AccountState) {
 	m.states.WithLabelValues(string(p), stateLabel(to)).Inc()
 }
 
+// parkedNow counts an account as parked for another reason; none is not parked.
+func (m *metrics) parkedNow(p jauge.Platform, was, why string) {
+	if was != "" {
+		m.parked.WithLabelValues(string(p), was).Dec()
+	}
+	if why != "" {
+		m.parked.WithLabelValues(string(p), why).Inc()
+	}
+}
+
 // perAccount emits the series of single accounts at scrape, from the memory, unless there are too many.
 type perAccount struct{ m *metrics }
 
@@ -132,6 +151,7 @@ type perAccount struct{ m *metrics }
 func (c perAccount) Describe(out chan<- *prometheus.Desc) {
 	out <- c.m.lastSuccess
 	out <- c.m.accountState
+	out <- c.m.accountParked
 }
 
 // Collect reads the memory.
@@ -152,6 +172,11 @@ func (c perAccount) Collect(out chan<- prometheus.Metric) {
 		}
 		p, id := string(f.Account.Platform), f.Account.ID
 		out <- prometheus.MustNewConstMetric(c.m.accountState, prometheus.GaugeValue, 1, p, id, stateLabel(f.State))
+		parked := 0.0
+		if s.ask(&f).parked() {
+			parked = 1
+		}
+		out <- prometheus.MustNewConstMetric(c.m.accountParked, prometheus.GaugeValue, parked, p, id)
 		if !f.LastSuccess.IsZero() {
 			out <- prometheus.MustNewConstMetric(c.m.lastSuccess, prometheus.GaugeValue,
 				float64(f.LastSuccess.UnixNano())/1e9, p, id)

@@ -66,22 +66,23 @@ func (s *Scheduler) each(ctx context.Context, f Filter, progress func(Event), do
 		lanes.Go(func() error {
 			groups, ctx := errgroup.WithContext(ctx)
 			groups.SetLimit(s.cfg.Parallel)
+			run := func(refs []int64) error {
+				var calls atomic.Int64
+				accounts, err := do(ctx, s.lanes[p], work{refs: refs, progress: tell, calls: &calls})
+				mu.Lock()
+				defer mu.Unlock()
+				sum.Calls[p] += int(calls.Load())
+				for _, a := range accounts {
+					sum.Accounts = append(sum.Accounts, a.summary())
+				}
+				return err
+			}
 			for {
-				refs := q.pop(s.lanes[p].group)
-				if refs == nil {
+				b, ok := q.pop(s.lanes[p].group)
+				if !ok {
 					return groups.Wait()
 				}
-				groups.Go(func() error {
-					var calls atomic.Int64
-					accounts, err := do(ctx, s.lanes[p], work{refs: refs, progress: tell, calls: &calls})
-					mu.Lock()
-					defer mu.Unlock()
-					sum.Calls[p] += int(calls.Load())
-					for _, a := range accounts {
-						sum.Accounts = append(sum.Accounts, a.summary())
-					}
-					return err
-				})
+				groups.Go(func() error { return s.eachGrant(ctx, groups, b.refs, run) })
 			}
 		})
 	}
@@ -91,6 +92,19 @@ func (s *Scheduler) each(ctx context.Context, f Filter, progress func(Event), do
 		err = context.Cause(ctx)
 	}
 	return sum, err
+}
+
+// eachGrant runs the accounts of each grant by themselves, beside each other where there is room.
+func (s *Scheduler) eachGrant(ctx context.Context, groups *errgroup.Group, refs []int64, run func(refs []int64) error) error {
+	for _, part := range s.parts(ctx, refs) {
+		if groups.TryGo(func() error { return run(part) }) {
+			continue
+		}
+		if err := run(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Summary) close() {
@@ -123,7 +137,7 @@ func (s *Scheduler) choose(ctx context.Context, f Filter) (map[jauge.Platform]*q
 		if queues[p] == nil {
 			queues[p], tables[p] = &queue{}, &table{}
 		}
-		queues[p].push(tables[p].add(p, a.Configured, a.Ref))
+		queues[p].push(tables[p].add(&a))
 	}
 	if len(queues) == 0 && f != (Filter{}) {
 		return nil, fmt.Errorf("no account in the configuration matches %s: see jauge accounts", f)

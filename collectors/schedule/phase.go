@@ -47,18 +47,19 @@ func phaseOf(p jauge.Platform, configured string) phase {
 	return phase(x >> 32) //nolint:gosec // 32 bits are left
 }
 
-// hostOf tells which server an account lives on, as far as its handle does ("@acme@mastodon.example"): accounts of
-// one server share batches, those of different ones are read in parallel.
-func hostOf(configured string) string {
-	h := lookupKey(configured)
-	if i := strings.LastIndexByte(h, '@'); i >= 0 {
-		return h[i+1:]
+// hostOf tells which server an account lives on, as far as its handle or id does ("@acme@mastodon.example"): accounts
+// of one server share batches, those of different ones are read in parallel.
+func hostOf(f *jauge.Followed) string {
+	for _, name := range []string{lookupKey(f.Configured), lookupKey(f.Account.ID)} {
+		if i := strings.LastIndexByte(name, '@'); i >= 0 {
+			return name[i+1:]
+		}
 	}
 	return ""
 }
 
-func (t *table) add(p jauge.Platform, configured string, ref int64) entry {
-	host := hostOf(configured)
+func (t *table) add(f *jauge.Followed) entry {
+	host := hostOf(f)
 	id, ok := t.hostIDs[host]
 	if !ok {
 		if t.hostIDs == nil {
@@ -67,7 +68,8 @@ func (t *table) add(p jauge.Platform, configured string, ref int64) entry {
 		id = uint32(len(t.hosts)) //nolint:gosec // one per account at most
 		t.hosts, t.hostIDs[host] = append(t.hosts, host), id
 	}
-	e := entry{phaseOf(p, configured), id, ref}
+	p := placeOf(f)
+	e := entry{p.phase, id, p.ref}
 	t.entries = append(t.entries, e)
 	return e
 }
@@ -87,6 +89,26 @@ func (t *table) replace(from, to int64) {
 			return
 		}
 	}
+}
+
+// find returns the entry of an account; without a key, that of any account in the same place.
+func (t *table) find(p place) (entry, bool) {
+	i := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].phase >= p.phase })
+	for ; i < len(t.entries) && t.entries[i].phase == p.phase; i++ {
+		if p.ref == 0 || t.entries[i].ref == p.ref {
+			return t.entries[i], true
+		}
+	}
+	return entry{}, false
+}
+
+// byRef returns the entry of an account whose place is not at hand.
+func (t *table) byRef(ref int64) (entry, bool) {
+	i := slices.IndexFunc(t.entries, func(e entry) bool { return e.ref == ref })
+	if i < 0 {
+		return entry{}, false
+	}
+	return t.entries[i], true
 }
 
 // upTo counts the entries whose phase is at most p.

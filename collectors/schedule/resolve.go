@@ -23,7 +23,7 @@ func nothing() {}
 func (s *Scheduler) resolve(ctx context.Context, l *lane, a *account, scheduled bool) (release func(), ok bool) {
 	now := time.Now().UTC()
 	if a.f.Account.ID != "" {
-		if now.Sub(a.f.Resolved) >= s.cfg.Recheck {
+		if !a.f.ByID && now.Sub(a.f.Resolved) >= s.cfg.Recheck {
 			s.recheck(ctx, l, a, now)
 		}
 		return nothing, true
@@ -31,7 +31,7 @@ func (s *Scheduler) resolve(ctx context.Context, l *lane, a *account, scheduled 
 	if scheduled && now.Before(a.f.NextTry) {
 		return nothing, false
 	}
-	found, err := l.collector.Resolve(ctx, s.clients(l.platform.Name), a.f.Configured)
+	found, err := l.collector.Resolve(ctx, a.pass.hc, a.f.Configured)
 	if err == nil && found.ID == "" {
 		err = &jauge.Error{Op: "resolve handle", Reason: jauge.ReasonDecode, Err: errors.New("the platform gave no id")}
 	}
@@ -66,7 +66,7 @@ func (s *Scheduler) adopt(
 	}
 	before := a.f.Ref
 	a.f = f
-	s.dir.put(memberOf(&f))
+	s.dir.put(memberOf(&f), placeOf(&f))
 	if f.Ref == before {
 		return nothing, nil
 	}
@@ -85,7 +85,7 @@ func (s *Scheduler) adopt(
 // a handle a label.
 func (s *Scheduler) recheck(ctx context.Context, l *lane, a *account, now time.Time) {
 	log := s.log.With("platform", l.platform.Name, "account", a.f.Account.ID, "handle", a.f.Configured)
-	found, err := l.collector.Resolve(ctx, s.clients(l.platform.Name), a.f.Configured)
+	found, err := l.collector.Resolve(ctx, a.pass.hc, a.f.Configured)
 	switch {
 	case err == nil && found.ID != "":
 	case jauge.ReasonOf(err) == jauge.ReasonNotFound:
@@ -105,7 +105,7 @@ func (s *Scheduler) recheck(ctx context.Context, l *lane, a *account, now time.T
 		log.Warn("configured handle leads to another account now: the stored id stays", "other", f.Elsewhere)
 	}
 	a.f = f
-	s.dir.put(memberOf(&f))
+	s.dir.put(memberOf(&f), placeOf(&f))
 }
 
 // nextResolve backs off where only somebody's help will do; what may pass by itself is left to the retries of a run.

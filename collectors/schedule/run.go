@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +18,9 @@ import (
 type work struct {
 	task      collectors.Task
 	refs      []int64
-	scheduled bool // its turn came, nobody asked: accounts that were read lately are left out
-	all       bool // every post on the ladder counts as due
+	woken     map[int64]struct{} // accounts to be read although it is early
+	scheduled bool               // its turn came, nobody asked: accounts that were read lately are left out
+	all       bool               // every post on the ladder counts as due
 	since     time.Time
 	progress  func(Event)
 	calls     *atomic.Int64 // counts HTTP calls; may be nil
@@ -27,11 +29,14 @@ type work struct {
 // account is one account within a group's run.
 type account struct {
 	f     jauge.Followed
+	pass  pass
 	run   string
 	start time.Time
 	due   map[string]time.Time // publication instants of the posts asked for
 	mark  jauge.BackfillMark
 	gone  atomic.Bool // taken out of config meanwhile
+
+	parked bool // not read at all: it may not be
 
 	held     *jauge.Page // read, stamped, not yet appended: it may turn out to be the last
 	seq      int
@@ -52,7 +57,8 @@ type groupRun struct {
 	s        *Scheduler
 	l        *lane
 	w        work
-	accounts []*account
+	hc       *http.Client
+	accounts []*account // of one grant
 	byID     map[string]*account
 }
 
@@ -67,33 +73,66 @@ func (s *Scheduler) runGroup(ctx context.Context, l *lane, w work) ([]*account, 
 	if err != nil {
 		return nil, err
 	}
-	g := &groupRun{s: s, l: l, w: w, byID: map[string]*account{}}
-	var unresolved []*account
+	var groups []*groupRun
+	unread := &groupRun{s: s, l: l, w: w}
 	for _, f := range followed {
-		if !f.Removed.IsZero() || w.scheduled && l.early(&f) {
+		if !f.Removed.IsZero() {
 			continue
 		}
 		a := &account{f: f, began: time.Now().UTC()}
-		release, ok := s.resolve(ctx, l, a, w.scheduled)
+		release, ok := s.admit(ctx, l, a, &w)
 		defer release()
 		switch {
 		case !ok:
 		case a.err != nil:
-			unresolved = append(unresolved, a)
+			unread.accounts = append(unread.accounts, a)
 		default:
-			g.accounts = append(g.accounts, a)
-			g.byID[a.f.Account.ID] = a
+			groups = join(groups, unread, a)
 		}
 	}
-	if len(g.accounts) > 0 {
+	var out []*account
+	for _, g := range groups {
 		if err := g.run(ctx); err != nil {
-			return nil, err
+			return out, err
 		}
+		out = append(out, g.accounts...)
 	}
-	for _, a := range unresolved {
+	if err := unread.fail(ctx); err != nil {
+		return out, err
+	}
+	return append(out, unread.accounts...), nil
+}
+
+// join puts an account to those of its grant.
+func join(groups []*groupRun, like *groupRun, a *account) []*groupRun {
+	i := slices.IndexFunc(groups, func(g *groupRun) bool { return g.accounts[0].pass.grant == a.pass.grant })
+	if i < 0 {
+		i = len(groups)
+		groups = append(groups, &groupRun{s: like.s, l: like.l, w: like.w, hc: a.pass.hc, byID: map[string]*account{}})
+	}
+	groups[i].accounts = append(groups[i].accounts, a)
+	groups[i].byID[a.f.Account.ID] = a
+	return groups
+}
+
+// fail ends accounts that could not be read at all. That a handle could not be resolved is recorded already; that an
+// account is parked is no failure of a run.
+func (g *groupRun) fail(ctx context.Context) error {
+	var outcomes []jauge.Outcome
+	for _, a := range g.accounts {
+		if a.parked {
+			g.event(a, EventEnded)
+			continue
+		}
+		if o, ok := g.outcome(a); ok && a.pass.err != nil {
+			outcomes = append(outcomes, o)
+		}
 		g.report(a)
 	}
-	return append(g.accounts, unresolved...), nil
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return g.keep(ctx, func(ctx context.Context) error { return g.s.state.End(ctx, outcomes) })
 }
 
 // early tells whether an account was read so lately that its turn may pass: after a run that was caught up or asked
@@ -143,6 +182,7 @@ func (g *groupRun) run(ctx context.Context) error {
 			outcomes = append(outcomes, o)
 		}
 		g.report(a)
+		g.s.reconsider(a)
 	}
 	return g.keep(ctx, func(ctx context.Context) error { return g.s.state.End(ctx, outcomes) })
 }
@@ -266,9 +306,9 @@ func (l *lane) slack(now time.Time) time.Duration {
 	return l.firing.window(now).length() / 2
 }
 
-// client is the platform's HTTP client, with its calls counted.
+// client is the grant's HTTP client, with its calls counted.
 func (g *groupRun) client() *http.Client {
-	hc := g.s.clients(g.l.platform.Name)
+	hc := g.hc
 	if hc == nil || g.w.calls == nil {
 		return hc
 	}
@@ -276,8 +316,6 @@ func (g *groupRun) client() *http.Client {
 	own.Transport = counting{hc.Transport, g.w.calls}
 	return &own
 }
-
-func noClient(jauge.Platform) *http.Client { return nil }
 
 type counting struct {
 	next  http.RoundTripper

@@ -31,7 +31,7 @@ type Scheduler struct {
 	ladder  Ladder
 	state   State
 	append  Appender
-	clients Clients
+	access  Access
 	log     *slog.Logger
 	metrics *metrics
 
@@ -43,10 +43,12 @@ type Scheduler struct {
 	groups   sync.WaitGroup // scheduled runs
 	started  atomic.Bool
 	stopping chan struct{} // closed when Run was told to end
+	kick     chan struct{} // somebody was woken: do not wait for the next tick
 	refusals refusals
 
 	mu      sync.Mutex
 	running map[int64]*account // to tell a run that its account was taken out of config
+	parked  map[int64]string   // accounts that are not read until somebody has acted, and why
 	syncing sync.RWMutex       // Sync writes; whoever changes directory or tables meanwhile reads
 }
 
@@ -56,9 +58,9 @@ func New(cfg Config, deps Deps) (*Scheduler, error) {
 		return nil, fmt.Errorf("schedule: %w", err)
 	}
 	s := &Scheduler{
-		cfg: cfg, ladder: cfg.Ladder, state: deps.State, append: deps.Appender, clients: deps.Clients, log: deps.Log,
+		cfg: cfg, ladder: cfg.Ladder, state: deps.State, append: deps.Appender, access: deps.Access, log: deps.Log,
 		dir: newDirectory(), lanes: map[jauge.Platform]*lane{}, stopping: make(chan struct{}),
-		running: map[int64]*account{},
+		running: map[int64]*account{}, parked: map[int64]string{}, kick: make(chan struct{}, 1),
 	}
 	if len(s.ladder) == 0 {
 		s.ladder = DefaultLadder()
@@ -66,8 +68,8 @@ func New(cfg Config, deps Deps) (*Scheduler, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.clients == nil {
-		s.clients = noClient
+	if s.access == nil {
+		s.access = AccessFunc(noAccess)
 	}
 	for _, p := range deps.Platforms {
 		spec := p.Every
@@ -81,7 +83,7 @@ func New(cfg Config, deps Deps) (*Scheduler, error) {
 		s.order = append(s.order, p.Name)
 		s.lanes[p.Name] = &lane{
 			s: s, platform: p, collector: p.New(deps.Bases[p.Name]), firing: firing{spec: parsed},
-			pending: map[int64]wait{}, group: max(1, p.Group),
+			pending: map[int64]pending{}, woken: map[int64]struct{}{}, group: max(1, p.Group),
 		}
 	}
 	for p := range cfg.Every {
@@ -116,7 +118,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		clock.Schedule(tickEvery(every), cron.FuncJob(func() { l.tick(runs, time.Now().UTC()) }))
 	}
 	clock.Start()
-	<-ctx.Done()
+	s.kicked(ctx, runs)
 	ticks := clock.Stop() // ends when the last tick has
 	close(s.stopping)
 	for _, l := range s.lanes {
@@ -136,6 +138,20 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("stop scheduler: a collector did not end within %s of being cancelled", hardStop)
+}
+
+// kicked lets lanes look at who was woken, until ctx ends.
+func (s *Scheduler) kicked(ctx, runs context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.kick:
+		}
+		for _, p := range s.order {
+			s.lanes[p].tick(runs, time.Now().UTC())
+		}
+	}
 }
 
 func waited(done <-chan struct{}, d time.Duration) bool {

@@ -3,6 +3,7 @@ package schedule
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -25,8 +26,10 @@ type AccountStatus struct {
 	Removed      time.Time // when config stopped to list it
 	LastSuccess  time.Time
 	LastComplete time.Time
-	NextRun      time.Time     // the next regular run, give or take a tick; zero where it is not followed
+	NextRun      time.Time     // the next run, give or take a tick; zero where it is not followed, parked or paused
 	Failure      jauge.Failure // of the last run; no reason where it ended well
+	Parked       error         // why it is not read until somebody has acted; nil where it is read
+	Paused       bool          // it is parked because a human wanted that
 }
 
 // Status tells of every account that is or was followed, by brand, platform and handle.
@@ -46,7 +49,11 @@ func (s *Scheduler) Status(ctx context.Context) ([]AccountStatus, error) {
 			st.Handle = f.Configured
 		}
 		if l := s.lanes[st.Platform]; l != nil && f.Removed.IsZero() {
-			st.NextRun = l.nextTurn(f.Configured, now)
+			if p := s.ask(&f); p.parked() {
+				st.Parked, st.Paused = p.err, errors.Is(p.err, jauge.ErrPaused)
+			} else {
+				st.NextRun = l.nextTurn(&f, now)
+			}
 		}
 		out = append(out, st)
 	}

@@ -10,8 +10,11 @@ import (
 
 // Configured is an account as the configuration lists it.
 type Configured struct {
-	Platform   jauge.Platform
-	Handle     string
+	Platform jauge.Platform
+	Handle   string
+	// ID is the platform's stable id where it is known, as of an account that was connected: then the handle is a label,
+	// and is never resolved. An account that is listed by its handle too is that one: its brand wins.
+	ID         string
 	Brand      string
 	Competitor bool
 }
@@ -30,7 +33,7 @@ func (s *Scheduler) Sync(ctx context.Context, accounts []Configured) ([]jauge.Ch
 		if s.lanes[a.Platform] == nil {
 			return nil, fmt.Errorf("sync accounts: %s/%s: no such platform", a.Platform, a.Handle)
 		}
-		list[i] = jauge.Account{Platform: a.Platform, Handle: a.Handle, Brand: a.Brand, Competitor: a.Competitor}
+		list[i] = jauge.Account{Platform: a.Platform, ID: a.ID, Handle: a.Handle, Brand: a.Brand, Competitor: a.Competitor}
 	}
 	changes, err := s.state.Sync(ctx, list, time.Now().UTC())
 	if err != nil {
@@ -57,6 +60,7 @@ func (s *Scheduler) reload(ctx context.Context) error {
 		lanes[p] = &fresh{tally: map[jauge.AccountState]int{}}
 	}
 	var members []jauge.Member
+	var places []place
 	names := map[string]string{} // brands are many times the same text: keep it once
 	for f, err := range s.state.Roster(ctx) {
 		if err != nil {
@@ -73,10 +77,11 @@ func (s *Scheduler) reload(ctx context.Context) error {
 		}
 		f.Account.Platform = l.platform.Name
 		if f.Account.ID != "" {
-			members = append(members, memberOf(&f))
+			members, places = append(members, memberOf(&f)), append(places, placeOf(&f))
 		}
 		if !f.Removed.IsZero() {
 			s.endRunOf(f.Ref)
+			s.metrics.parkedNow(f.Account.Platform, s.dropParked(f.Ref), "")
 			continue
 		}
 		lanes[f.Account.Platform].follow(l, &f, now)
@@ -85,7 +90,7 @@ func (s *Scheduler) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.dir.fill(members)
+	s.dir.fill(members, places)
 	for p, n := range lanes {
 		s.lanes[p].replace(n, now)
 		s.metrics.accounts(p, n.tally, known[p])
@@ -94,11 +99,16 @@ func (s *Scheduler) reload(ctx context.Context) error {
 }
 
 func (n *fresh) follow(l *lane, f *jauge.Followed, now time.Time) {
-	e := n.table.add(l.platform.Name, f.Configured, f.Ref)
+	e := n.table.add(f)
 	n.tally[f.State]++
+	if p := l.s.ask(f); p.parked() {
+		l.s.park(f, p.err)
+		return
+	}
+	back := l.s.isParked(f.Ref)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f.Unfinished || f.LastRun.Before(l.lastTurn(e.phase, now)) {
+	if back || f.Unfinished || f.LastRun.Before(l.lastTurn(e.phase, now)) {
 		n.missed = append(n.missed, e)
 	}
 }
@@ -126,8 +136,7 @@ func (l *lane) replace(n *fresh, now time.Time) {
 		if _, ok := l.pending[e.ref]; ok {
 			continue
 		}
-		l.pending[e.ref] = waitsLater
-		l.later.put(now.Add(time.Duration(float64(e.phase)/(1<<32)*float64(spread))), e)
+		l.put(now.Add(time.Duration(float64(e.phase)/(1<<32)*float64(spread))), e)
 	}
 	if len(n.missed) > 0 {
 		l.s.log.Info("runs are due that were missed or never made", "platform", l.platform.Name,

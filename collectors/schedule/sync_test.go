@@ -276,8 +276,8 @@ func TestAccountSeriesAreSwitchedOffAboveTheLimit(t *testing.T) {
 			}
 			return n
 		}
-		if n := series(); n != 4 {
-			t.Errorf("%d series of accounts, want 4", n)
+		if n := series(); n != 6 {
+			t.Errorf("%d series of accounts, want 6", n)
 		}
 		r.sync("a", "b", "c")
 		if n := series(); n != 0 {
