@@ -42,6 +42,9 @@ type Provider struct {
 	// Refused tells what an API answer with a status of 400 to 403 means for the grant; nil: 401 is
 	// CauseTokenRefused, everything else nothing. It gets the first 64 KiB of the body.
 	Refused func(status int, h http.Header, body []byte) Cause
+	// Enveloped says that the API wraps its errors in answers of status 200 (TikTok Business): Refused is asked of these
+	// as well, and gives CauseNone for a success.
+	Enveloped bool
 	// Docs is where the operator registers the client, and Hint what to mind there; both are shown.
 	Docs, Hint string
 }
@@ -199,6 +202,14 @@ type Dialect interface {
 	Renew(ctx context.Context, c *Call, old *Token) (*Token, error)
 	// Revoke ends the token at the provider; nil where the provider offers no way.
 	Revoke(ctx context.Context, c *Call, t *Token) error
-	// Sign puts the token on an API request, and may send it to the grant's own server.
+	// Sign puts the token on an API request, and may send it to the grant's own server. On behalf of a subject that has a
+	// token of its own (Subject.Token) t is a copy whose Access is that one.
 	Sign(c *Call, req *http.Request, t *Token) error
+}
+
+// Inspector is a Dialect that can ask what a token is that somebody pasted (Vault.Static): it fills in what t lacks of
+// Expiry, Scopes, Subject and Extra. A token that is worth nothing gives a *TokenError, and one of another client a
+// *FlowError. A zero Expiry afterwards means that the token does not end.
+type Inspector interface {
+	Inspect(ctx context.Context, c *Call, t *Token) error
 }
