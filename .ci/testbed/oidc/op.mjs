@@ -8,8 +8,8 @@
 //     POST /control/revoke {client_id}   the user takes back what was granted to a client
 //     POST /control/forget {client_id}   access tokens alone end: the grant can still be refreshed
 //
-// Clients register themselves (RFC 7591); their metadata may shorten lives: code_life, access_life, refresh_life, in
-// seconds.
+// Clients register themselves (RFC 7591); their metadata may set lives, code_life, access_life, refresh_life, in seconds,
+// and do without a code challenge: no_pkce.
 import crypto from 'node:crypto'
 import fs from 'node:fs'
 import http from 'node:http'
@@ -33,7 +33,7 @@ const scopes = ['openid', 'offline_access', 'metrics.read', 'tweet.read', 'users
 const provider = new Provider(issuer, {
   scopes,
   claims: { openid: ['sub'] },
-  pkce: { required: () => true },
+  pkce: { required: (ctx, client) => !client.no_pkce },
   rotateRefreshToken: true,
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   ttl: {
@@ -41,9 +41,9 @@ const provider = new Provider(issuer, {
     Interaction: 600, Session: 3600, Grant: 3600,
   },
   extraClientMetadata: {
-    properties: lives,
+    properties: [...lives, 'no_pkce'],
     validator(ctx, key, value) {
-      if (value !== undefined && !(Number.isInteger(value) && value > 0)) throw new Error(`${key} must be whole seconds`)
+      if (lives.includes(key) && value !== undefined && !(Number.isInteger(value) && value > 0)) throw new Error(`${key} must be whole seconds`)
     },
   },
   features: {
@@ -103,7 +103,7 @@ provider.use(async (ctx, next) => {
     const form = ctx.req.body, client = o?.client?.clientId ?? form.client_id ?? basicClient(ctx)
     const answer = ctx.body ?? {}
     const reuse = form.grant_type === 'refresh_token' && spent.has(form.refresh_token)
-    log('token', { client, grant_type: form.grant_type, status: ctx.status, error: answer.error, error_description: answer.error_description,
+    log('token', { client, account: o?.entities.Account?.accountId, grant_type: form.grant_type, status: ctx.status, error: answer.error, error_description: answer.error_description,
       code: form.code, verifier: form.code_verifier, redirect_uri: form.redirect_uri, refresh_token: form.refresh_token, reuse,
       issued: { access_token: answer.access_token, refresh_token: answer.refresh_token, id_token: answer.id_token, scope: answer.scope, expires_in: answer.expires_in } })
     if (ctx.status === 200) {
@@ -133,18 +133,18 @@ provider.on('refresh_token.consumed', (t) => log('refresh_token.consumed', { cli
 // ---- the platform's API ----
 const numericId = (name) => String(crypto.createHash('sha256').update(name).digest().readUIntBE(0, 6))
 const shapes = {
-  '/2/users/me': {
+  '/users/me': {
     ok: (name) => ({ data: { id: numericId(name), name: `Name of ${name}`, username: name, profile_image_url: 'https://pictures.invalid/' + name + '.png' } }),
     refused: { title: 'Unauthorized', type: 'about:blank', status: 401, detail: 'Unauthorized' },
   },
-  '/v5/user_account': {
+  '/user_account': {
     ok: (name) => ({ account_type: 'BUSINESS', id: numericId(name), username: name, business_name: `Name of ${name}`, follower_count: 3, following_count: 1, pin_count: 2, board_count: 1, monthly_views: 9, profile_image: 'https://pictures.invalid/' + name + '.png', about: '', website_url: '' }),
     refused: { code: 2, message: 'Authentication failed.' },
   },
 }
 const send = (res, status, body) => { res.writeHead(status, { 'content-type': 'application/json' }); res.end(JSON.stringify(body)) }
 async function api(req, res, path) {
-  const shape = shapes[path] ?? shapes['/v5' + path]
+  const shape = shapes[path.replace(/^\/(2|v5)\//, '/')] // with and without a version
   const bearer = (req.headers.authorization ?? '').match(/^Bearer (\S+)$/i)?.[1]
   const token = bearer && await provider.AccessToken.find(bearer)
   const valid = Boolean(token?.isValid)
