@@ -260,12 +260,15 @@ func (d *daemon) poll(limit time.Duration, what string, cond func() (bool, strin
 	})
 }
 
-func (d *daemon) tail() string {
-	b, err := os.ReadFile(d.log.Name())
+func (d *daemon) tail() string { return tail(readFile(d.t, d.log.Name()), 3000) }
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
-	return tail(string(b), 3000)
+	return string(b)
 }
 
 // end sends SIGTERM and waits for the end.
