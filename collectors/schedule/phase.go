@@ -81,8 +81,9 @@ func (t *table) sort() {
 	})
 }
 
-// replace gives an account another key in its place.
+// replace gives an account another key in its place; the key's former place, if there is one, is given up.
 func (t *table) replace(from, to int64) {
+	t.entries = slices.DeleteFunc(t.entries, func(e entry) bool { return e.ref == to })
 	for i := range t.entries {
 		if t.entries[i].ref == from {
 			t.entries[i].ref = to

@@ -30,6 +30,9 @@ func (s *Scheduler) Sync(ctx context.Context, accounts []Configured) ([]jauge.Ch
 	defer s.syncing.Unlock()
 	list := make([]jauge.Account, len(accounts))
 	for i, a := range accounts {
+		if a.Handle == "" && a.ID == "" {
+			return nil, fmt.Errorf("sync accounts: an account of %s has neither handle nor id", a.Platform)
+		}
 		if s.lanes[a.Platform] == nil {
 			return nil, fmt.Errorf("sync accounts: %s/%s: no such platform", a.Platform, a.Handle)
 		}

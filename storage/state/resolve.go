@@ -15,7 +15,7 @@ import (
 // An account that has an id keeps it: where the handle now leads elsewhere, only Elsewhere is set. Where the id is
 // that of an account taken out of config (its handle was changed there, say), the old entry takes over the new
 // spelling and goes on: the answer then has another Ref. Where it is that of an account that is followed under another
-// handle, the answer is a *jauge.Error with ReasonBadRequest.
+// handle, the answer is a *jauge.Error with ReasonBadRequest; one that is listed by its id alone is taken over likewise.
 func (d *DB) Resolved(ctx context.Context, ref int64, id, handle string, at time.Time) (jauge.Followed, error) {
 	var out jauge.Followed
 	err := d.tx(ctx, func(tx *sql.Tx) error {
@@ -39,7 +39,7 @@ func (d *DB) Resolved(ctx context.Context, ref int64, id, handle string, at time
 			return err
 		case err != nil:
 			return err
-		case other.Removed.IsZero():
+		case other.Removed.IsZero() && !other.ByID:
 			return &jauge.Error{
 				Op: "resolve handle", Reason: jauge.ReasonBadRequest,
 				Err:  fmt.Errorf("%s and %s are the same account %s", row.Configured, other.Configured, id),
@@ -81,7 +81,7 @@ func setResolved(
 	return accountByRef(ctx, tx, ref)
 }
 
-// takeOver lets the entry old, which was taken out of config, go on under the spelling and brand of the entry fresh.
+// takeOver lets the entry old, which was taken out of config or is listed by its id, go on under the spelling and brand of the entry fresh.
 func takeOver(
 	ctx context.Context, tx *sql.Tx, fresh, old jauge.Followed, handle string, at time.Time,
 ) (jauge.Followed, error) {
