@@ -42,6 +42,7 @@ type reading struct {
 	account string
 	at      time.Time
 	group   int
+	with    []string // the accounts of the call
 	due     []collectors.PostRef
 	newest  time.Time
 }
@@ -99,13 +100,18 @@ func (w *world) Resolve(_ context.Context, _ *http.Client, handle string) (jauge
 func (w *world) enter(req collectors.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var with []string
+	for _, t := range req.Targets {
+		with = append(with, t.Account.ID)
+	}
+	slices.Sort(with)
 	for _, t := range req.Targets {
 		id := t.Account.ID
 		if w.busy[id] {
 			w.misuse = append(w.misuse, "two runs at once of "+id)
 		}
 		w.busy[id] = true
-		w.reads = append(w.reads, reading{req.Task, id, time.Now(), len(req.Targets), t.Due, t.Newest})
+		w.reads = append(w.reads, reading{req.Task, id, time.Now(), len(req.Targets), with, t.Due, t.Newest})
 	}
 }
 

@@ -34,13 +34,14 @@ type rig struct {
 	every   string
 	group   int
 	path    string
+	access  *access
 }
 
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
 	return &rig{
 		tb: tb, world: newWorld(), journal: &journal{}, cfg: schedule.Default(), every: "@every 1h", group: 10,
-		path: filepath.Join(tb.TempDir(), "state.db"),
+		path: filepath.Join(tb.TempDir(), "state.db"), access: &access{},
 	}
 }
 
@@ -67,7 +68,8 @@ func (r *rig) start(accounts ...string) *rig {
 		Platforms: []collectors.Platform{{
 			Name: plume, Every: r.every, Group: r.group, New: func(string) collectors.Collector { return r.world },
 		}},
-		State: r.st, Appender: r.journal, Metrics: r.reg, Log: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)),
+		Access: r.access,
+		State:  r.st, Appender: r.journal, Metrics: r.reg, Log: slog.New(slog.NewTextHandler(&locked{w: r.log}, nil)),
 	})
 	if err != nil {
 		r.tb.Fatal(err)
