@@ -127,7 +127,7 @@ func Code(c *Call, callback url.Values) (string, error) {
 
 // ExchangeError says what a failed exchange means for an authorization; the cause stays in it.
 func ExchangeError(err error) error {
-	if _, ok := errors.AsType[*FlowError](err); ok || err == nil {
+	if f, ok := errors.AsType[*FlowError](err); ok && f.Kind != FlowProvider || err == nil {
 		return err
 	}
 	t, ok := errors.AsType[*TokenError](err)

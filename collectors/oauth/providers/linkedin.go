@@ -193,4 +193,3 @@ func linkedinRefused(status int, _ http.Header, body []byte) oauth.Cause {
 	}
 	return oauth.CauseNone
 }
-

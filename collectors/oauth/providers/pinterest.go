@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -37,14 +38,38 @@ func pinterest() oauth.Provider {
 		},
 		Dead: map[string]oauth.Cause{"invalid_grant": oauth.CauseInvalidGrant},
 		// Apps from before 2025-09-25 are given tokens that can be renewed for ever only when they ask; others ignore it.
-		Dialect: oauth.Standard{
+		Dialect: pinterestDialect{oauth.Standard{
 			ExchangeParams: map[string]string{"continuous_refresh": "true"},
 			RenewParams:    map[string]string{"continuous_refresh": "true"},
-		},
+		}},
 		List: pinterestUser, Refused: pinterestRefused,
 		Docs: "https://developers.pinterest.com/apps/",
 		Hint: "An app with trial access reads 1,000 times a day in total: apply for standard access. Analytics need a business account.",
 	}
+}
+
+// pinterestDialect is the standard, but for the word by which Pinterest refuses a code or a refresh token.
+type pinterestDialect struct{ oauth.Standard }
+
+// Exchange trades the code for a token.
+func (d pinterestDialect) Exchange(ctx context.Context, c *oauth.Call, s *oauth.Start, callback url.Values) (*oauth.Token, error) {
+	t, err := d.Standard.Exchange(ctx, c, s, callback)
+	return t, oauth.ExchangeError(pinterestWords(err))
+}
+
+// Renew trades the refresh token for a new pair, once.
+func (d pinterestDialect) Renew(ctx context.Context, c *oauth.Call, old *oauth.Token) (*oauth.Token, error) {
+	t, err := d.Standard.Renew(ctx, c, old)
+	return t, pinterestWords(err)
+}
+
+// pinterestWords names a refused grant as RFC 6749 does: Pinterest's number for "The authorization grant is invalid" is
+// 283 (as reported of its token endpoint; the description of the API lists no errors there).
+func pinterestWords(err error) error {
+	if t, ok := errors.AsType[*oauth.TokenError](err); ok && t.Code == "283" {
+		t.Code = "invalid_grant"
+	}
+	return err
 }
 
 // pinterestUser reads who consented: a Pinterest login is one account.
