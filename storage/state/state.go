@@ -21,8 +21,14 @@ import (
 //go:embed schema.sql
 var schema string
 
+//go:embed sealed.sql
+var sealedSchema string
+
 // schemaVersion is the file's user_version.
-const schemaVersion = 1
+const (
+	schemaVersion = 2
+	sealedVersion = 2 // brought sealed.sql
+)
 
 // Config says where the memory lies and what it may cost.
 type Config struct {
@@ -53,6 +59,7 @@ type DB struct {
 
 	write *sql.DB // one connection: writes queue here
 	read  *sql.DB
+	seal  *sql.DB // one connection, whose commits are on the disk
 	stmts stmts
 	stems stems
 
@@ -88,36 +95,42 @@ func (d *DB) Open(ctx context.Context) error {
 		}
 	}
 	err := d.open(ctx)
-	if err == nil || !damage(err) {
-		return err
+	if damage(err) {
+		if err := d.putAside(err.Error()); err != nil {
+			return err
+		}
+		err = d.open(ctx)
 	}
-	if err := d.putAside(err.Error()); err != nil {
-		return err
+	if err == nil {
+		d.salvage(ctx)
 	}
-	return d.open(ctx)
+	return err
 }
 
 func (d *DB) open(ctx context.Context) (err error) {
 	_, statErr := os.Stat(d.cfg.Path)
 	d.fresh = errors.Is(statErr, os.ErrNotExist)
-	if d.write, err = sql.Open("sqlite", d.dsn(d.cfg.CacheKiB, false)); err != nil {
-		return fmt.Errorf("open %s: %w", d.cfg.Path, err)
+	for _, c := range []struct {
+		to    **sql.DB
+		cache int
+		use   use
+		conns int
+	}{{&d.write, d.cfg.CacheKiB, writing, 1}, {&d.read, d.cfg.CacheKiB / 2, reading, 2}, {&d.seal, 64, sealing, 1}} {
+		if *c.to, err = sql.Open("sqlite", d.dsnOf(d.cfg.Path, c.cache, c.use)); err != nil {
+			return errors.Join(fmt.Errorf("open %s: %w", d.cfg.Path, err), d.closeAll())
+		}
+		(*c.to).SetMaxOpenConns(c.conns)
+		(*c.to).SetMaxIdleConns(c.conns)
 	}
-	d.write.SetMaxOpenConns(1)
-	if d.read, err = sql.Open("sqlite", d.dsn(d.cfg.CacheKiB/2, true)); err != nil {
-		return errors.Join(fmt.Errorf("open %s: %w", d.cfg.Path, err), d.write.Close())
-	}
-	d.read.SetMaxOpenConns(2)
-	d.read.SetMaxIdleConns(2)
 	defer func() {
 		if err != nil {
-			_ = d.stmts.close()
-			_ = d.read.Close()
-			_ = d.write.Close()
-			d.stmts = stmts{}
+			_ = d.closeAll()
 		}
 	}()
 	if err := d.migrate(ctx); err != nil {
+		return fmt.Errorf("open %s: %w", d.cfg.Path, err)
+	}
+	if err := d.syncDir(); err != nil {
 		return fmt.Errorf("open %s: %w", d.cfg.Path, err)
 	}
 	if err := d.stmts.prepare(ctx, d.write, d.read); err != nil {
@@ -131,18 +144,35 @@ func (d *DB) open(ctx context.Context) (err error) {
 	return err
 }
 
-func (d *DB) dsn(cacheKiB int, reader bool) string {
-	abs, err := filepath.Abs(d.cfg.Path)
+// use is what a connection is for.
+type use int
+
+const (
+	writing use = iota
+	reading
+	sealing
+)
+
+func (d *DB) dsnOf(path string, cacheKiB int, to use) string {
+	abs, err := filepath.Abs(path)
 	if err != nil {
-		abs = d.cfg.Path
+		abs = path
 	}
 	// NORMAL: in WAL mode a power cut may take the last transactions, in order, never the first of two. An older
-	// memory only reads again what it has forgotten.
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", fmt.Sprintf("cache_size(-%d)", cacheKiB),
+	// memory only reads again what it has forgotten. FULL: the log is synchronised at each commit, with everything that
+	// other connections put there before; a sealed record that was saved stays saved.
+	sync, lock := "synchronous(NORMAL)", "immediate"
+	switch to {
+	case sealing:
+		sync = "synchronous(FULL)"
+	case reading:
+		lock = "deferred"
+	case writing:
+	}
+	q := url.Values{"_txlock": {lock}, "_pragma": {
+		"busy_timeout(5000)", "journal_mode(WAL)", sync, fmt.Sprintf("cache_size(-%d)", cacheKiB),
 	}}
-	if reader {
-		q.Set("_txlock", "deferred")
+	if to == reading {
 		q.Add("_pragma", "query_only(1)")
 	}
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}).String()
@@ -157,17 +187,22 @@ func (d *DB) migrate(ctx context.Context) error {
 	case version == schemaVersion:
 		// Reads the header and the root of every table: what is plainly no database is found here.
 		_, err := d.write.ExecContext(ctx, "SELECT (SELECT count(*) FROM known), (SELECT max(ref) FROM account), "+
-			"(SELECT max(account) FROM post), (SELECT count(*) FROM stem)")
+			"(SELECT max(account) FROM post), (SELECT count(*) FROM stem), (SELECT count(*) FROM sealed), (SELECT last FROM sealed_rev)")
 		return err
 	case version > schemaVersion:
 		return fmt.Errorf("it was made by a newer jauge (version %d, this one knows %d): use that one",
 			version, schemaVersion)
 	}
 	return d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
+		if version == 0 {
+			if _, err := tx.ExecContext(ctx, schema); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO kv (key, value) VALUES (?, x'')", rebuildKey); err != nil {
+				return err
+			}
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO kv (key, value) VALUES (?, x'')", rebuildKey); err != nil {
+		if _, err := tx.ExecContext(ctx, sealedSchema); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
@@ -194,9 +229,21 @@ func (d *DB) Close() error {
 		if d.write == nil {
 			return
 		}
-		d.closeErr = errors.Join(d.stmts.close(), d.read.Close(), d.write.Close())
+		d.closeErr = d.closeAll()
 	})
 	return d.closeErr
+}
+
+// closeAll closes what is open.
+func (d *DB) closeAll() error {
+	err := d.stmts.close()
+	d.stmts = stmts{}
+	for _, db := range []*sql.DB{d.seal, d.read, d.write} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	return err
 }
 
 // Fresh tells whether Open made the file because there was none.
