@@ -12,6 +12,11 @@ import (
 // settings in.
 func All() []oauth.Provider {
 	return []oauth.Provider{
+		facebook(),
+		instagram(),
+		threads(),
+		tiktok(),
+		tiktokBusiness(),
 		youtube(),
 		linkedin(),
 		x(),
