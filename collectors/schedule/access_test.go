@@ -1,7 +1,6 @@
 package schedule_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -67,17 +66,11 @@ func paused() error {
 // live runs the scheduler until the test ends.
 func (r *rig) live() {
 	r.tb.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.s.Run(ctx) }()
+	stop := r.going()
 	r.tb.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			r.tb.Error(err)
-		}
+		stop()
 		r.close()
 	})
-	synctest.Wait()
 }
 
 func (r *rig) status(handle string) schedule.AccountStatus {

@@ -5,7 +5,11 @@
 //	cron entry per platform ─tick─▶ phase table ─▶ queue by host ─▶ group run ─▶ Collector.Collect
 //	                                  ▲   retries, catch-up ┘           │ emit: stamp, hold one page back
 //	                                  │                                 ▼
-//	                         Sync(config), Roster      Appender.Append, then State.Advance
+//	                         Sync, Wake, Roster        Appender.Append, then State.Advance
+//
+// Access says with which client an account is read, and which accounts share one grant: only those are read in one
+// call. Where it refuses, the account is parked: it keeps its turns, and nothing is called in them, until Access lets it
+// in again. Wake makes that happen at once; without it, it is seen at the account's next turn.
 //
 // One account is never read by two runs at once, be they scheduled, asked for (RunOnce) or a backfill.
 package schedule
