@@ -28,6 +28,8 @@ type Fake struct {
 	OwnToken, OwnAuthorize, OwnRevoke bool
 	// Revokes says that Dialect.Revoke ends tokens; it is so anyway where there is a revocation endpoint.
 	Revokes bool
+	// Challenge makes the code challenge of a verifier where it is not that of RFC 7636.
+	Challenge func(verifier string) string
 	// Answer makes the body of a token answer, for json.Marshal.
 	Answer func(i Issued) any
 	// Refuse answers a token request that is refused, RefuseAPI an API request.
@@ -96,6 +98,9 @@ func (f Fake) withDefaults(p *oauth.Provider) Fake {
 	f.RefreshLife = cmp.Or(f.RefreshLife, 60*24*time.Hour)
 	if f.Withhold == "" && len(p.Scopes) > 0 {
 		f.Withhold = p.Scopes[len(p.Scopes)-1]
+	}
+	if f.Challenge == nil {
+		f.Challenge = s256
 	}
 	if f.Answer == nil {
 		f.Answer = Standard

@@ -76,7 +76,7 @@ func (s *Server) Redeem(v, redirect, verifier string) (Issued, Refusal) {
 		return Issued{}, BadCode
 	case redirect != c.redirect:
 		return Issued{}, BadRedirect
-	case c.challenge != "" && s256(verifier) != c.challenge:
+	case c.challenge != "" && s.Fake.Challenge(verifier) != c.challenge:
 		return Issued{}, BadVerifier
 	}
 	c.used = true
