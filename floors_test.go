@@ -36,6 +36,7 @@ var rooms = []room{
 	{path: "internal/web/pages", own: []string{"."}, third: []string{
 		"github.com/alexedwards/argon2id", "github.com/gorilla/securecookie", "golang.org/x/text", "golang.org/x/time",
 	}},
+	{path: "internal/web/pages/pagestest", own: []string{".", "internal/web/pages"}, test: true},
 	// floor 1: contracts, the manners of HTTP, the computation
 	{path: "collectors", own: []string{"."}},
 	{path: "collectors/rest", own: []string{".", "collectors"}, third: []string{prom, backoff, "golang.org/x/time", "github.com/sony/gobreaker/v2"}},

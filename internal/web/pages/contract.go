@@ -88,6 +88,7 @@ type Platform struct {
 	Missing    []string // the variables to set where it is not
 	Callback   string   // the redirect address to register at the provider
 	Docs       string   // where to register a client
+	Scopes     []string // what is asked for, in the provider's words
 	Hint       string
 	Connected  int // accounts that are connected
 }

@@ -1,0 +1,88 @@
+package pages
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed assets
+var assetFiles embed.FS
+
+// asset is a file that pages refer to, under an address that holds a hash of it: it can be kept for ever.
+type asset struct {
+	address, kind string
+	plain, zipped []byte
+}
+
+// assets are the files by their names and by their addresses.
+type assets struct {
+	byName, byAddress map[string]*asset
+}
+
+const hashDigits = 16
+
+// kinds are the types of our files, whatever this machine thinks of their names.
+var kinds = map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+func newAssets() (*assets, error) {
+	a := &assets{byName: map[string]*asset{}, byAddress: map[string]*asset{}}
+	for _, name := range []string{"vendor/pico.min.css", "jauge.css", "mark.svg"} {
+		b, err := fs.ReadFile(assetFiles, "assets/"+name)
+		if err != nil {
+			return nil, fmt.Errorf("read asset: %w", err)
+		}
+		zipped, err := zip(b)
+		if err != nil {
+			return nil, fmt.Errorf("compress asset %s: %w", name, err)
+		}
+		sum := sha256.Sum256(b)
+		one := &asset{
+			address: "/assets/" + hex.EncodeToString(sum[:])[:hashDigits] + "/" + path.Base(name),
+			kind:    kinds[path.Ext(name)], plain: b, zipped: zipped,
+		}
+		a.byName[path.Base(name)], a.byAddress[one.address] = one, one
+	}
+	return a, nil
+}
+
+func zip(b []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller says of which file
+	}
+	if _, err := z.Write(b); err != nil {
+		return nil, err //nolint:wrapcheck // as above
+	}
+	err = z.Close()
+	return out.Bytes(), err //nolint:wrapcheck // as above
+}
+
+// serve answers with an asset, and tells whether there is one.
+func (a *assets) serve(w http.ResponseWriter, r *http.Request) bool {
+	one := a.byAddress[r.URL.Path]
+	if one == nil {
+		return false
+	}
+	h := w.Header()
+	h.Set("Content-Type", one.kind)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Vary", "Accept-Encoding")
+	body := one.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = one.zipped
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the client went away: nothing to do
+	return true
+}
