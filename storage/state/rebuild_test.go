@@ -125,6 +125,7 @@ func TestRebuildBesideARunAndCutShort(t *testing.T) {
 	advance(t, db, jauge.Advance{Ref: ref, Observed: epoch.Add(time.Minute), Posts: []jauge.KnownPost{
 		{ID: "at://did:1/post/3", PublishedAt: epoch.Add(-3 * time.Minute), Read: epoch.Add(time.Minute), State: jauge.PostDeleted},
 	}})
+	rev := save(t, db, "grant/a", "x", 0)
 	mem, down := storeOf(t), errors.New("store is down")
 	cut := func(ctx context.Context, q jauge.Query) iter.Seq2[jauge.Record, error] {
 		return func(yield func(jauge.Record, error) bool) {
@@ -152,5 +153,8 @@ func TestRebuildBesideARunAndCutShort(t *testing.T) {
 	}
 	if f := roster(t, db)["a.example"]; f.Ref != ref || !f.Removed.IsZero() || f.LastComplete.IsZero() {
 		t.Errorf("account: %+v", f)
+	}
+	if got, err := db.LoadSealed(t.Context(), "grant/a"); err != nil || got.Rev != rev || string(got.Value) != "x" {
+		t.Errorf("a sealed record became %+v %v", got, err)
 	}
 }
