@@ -199,9 +199,14 @@ type daemon struct {
 // start starts `jauge run` and returns as soon as the process exists.
 func (j *jauge) start() *daemon {
 	j.t.Helper()
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(j.t))
-	d := j.begin("run", "--listen", addr)
-	d.addr = addr
+	return j.listen(fmt.Sprintf("127.0.0.1:%d", freePort(j.t)))
+}
+
+// listen is start at an address that is given, which may be reached from elsewhere.
+func (j *jauge) listen(address string) *daemon {
+	j.t.Helper()
+	d := j.begin("run", "--listen", address)
+	d.addr = strings.Replace(address, "0.0.0.0", "127.0.0.1", 1)
 	return d
 }
 

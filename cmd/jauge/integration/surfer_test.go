@@ -123,7 +123,15 @@ func (s *surfer) follow(p *sheet) *sheet {
 	s.t.Helper()
 	for range 20 {
 		where := p.header.Get("Location")
-		if p.status < 300 || p.status > 399 || where == "" {
+		if p.status < 300 || p.status > 399 {
+			// A page that leads on by itself.
+			delay, to, ok := strings.Cut(p.header.Get("Refresh"), ";")
+			if !ok || strings.TrimSpace(delay) != "0" {
+				return p
+			}
+			where = strings.TrimPrefix(strings.TrimSpace(to), "url=")
+		}
+		if where == "" {
 			return p
 		}
 		next, err := p.address.Parse(where)
