@@ -88,9 +88,11 @@ type Follow struct {
 	Cause Cause
 }
 
-// Change is an alert: a grant has another state. There is one for each change, on every replica that brings it about.
+// Change is an alert: a grant has another state. There is one for each change, on the replica that brought it about.
 type Change struct {
 	Grant    Grant
 	Was      State
 	WasCause Cause
+	// Follow is the account where the change is of one account alone: Was is its own state then; empty means as the grant.
+	Follow *Follow
 }
