@@ -77,7 +77,7 @@ func dialectConnects(r *rig) {
 	if d := cmp.Diff(r.s.Fake.Subjects, found, cmpopts.IgnoreFields(oauth.Subject{}, "Token")); d != "" {
 		r.Errorf("what can be followed (-want +got):\n%s", d)
 	}
-	if a := r.probe(tok); a.Status != http.StatusOK {
+	if a := r.probe(tok); !r.works(a) {
 		r.Errorf("probe answers %d: %s", a.Status, a.Body)
 	}
 }
@@ -154,7 +154,7 @@ func dialectRenews(r *rig) {
 	if d := cmp.Diff(old.Subject, tok.Subject); d != "" {
 		r.Errorf("subject changed:\n%s", d)
 	}
-	if a := r.probe(tok); a.Status != http.StatusOK {
+	if a := r.probe(tok); !r.works(a) {
 		r.Errorf("probe with the new token answers %d: %s", a.Status, a.Body)
 	}
 	if n := r.s.Counts().Renewals; n != 1 {
@@ -315,7 +315,7 @@ func dialectRevokes(r *rig) {
 	if err := r.d.Revoke(r.Context(), r.call, tok); err != nil {
 		r.Fatalf("revoke: %v", r.heard(err))
 	}
-	if a := r.probe(tok); a.Status == http.StatusOK {
+	if a := r.probe(tok); r.works(a) {
 		r.Error("the token still works after it was revoked")
 	}
 	if err := r.d.Revoke(r.Context(), r.call, tok); err != nil {

@@ -136,6 +136,11 @@ func (r *rig) probe(t *oauth.Token) oauth.Answer {
 	return a
 }
 
+// works tells whether an answer is a success; an envelope of status 200 may hold an error.
+func (r *rig) works(a oauth.Answer) bool {
+	return a.Status == http.StatusOK && (!r.p.Enveloped || r.p.Refused(a.Status, a.Header, a.Body) == oauth.CauseNone)
+}
+
 // kind asserts the kind of a flow's failure.
 func (r *rig) kind(err error, want ...oauth.FlowKind) {
 	r.Helper()
