@@ -131,7 +131,7 @@ func facebookExtend(ctx context.Context, c *oauth.Call, old *oauth.Token) (*oaut
 	}
 	t, err := oauth.PostToken(ctx, c, c.Addresses().Token, form, old.Access)
 	if err != nil {
-		return nil, err
+		return nil, metaRefusal(err)
 	}
 	return oauth.Inherit(t, old), nil
 }

@@ -134,9 +134,33 @@ func metaRefused(_ int, _ http.Header, body []byte) oauth.Cause {
 	return oauth.CauseNone
 }
 
+// metaThrottled are the codes of spent budgets: of the app, the user, the page, a use case.
+func metaThrottled(code int) bool {
+	return code == 4 || code == 17 || code == 32 || code == 341 || code == 613 || code >= 80000 && code <= 80014
+}
+
+// metaRefusal gives a token endpoint's refusal the status and the word that it has elsewhere: throttling comes as 400, and
+// a wrong secret of the client as code 1 ("unknown") or 101.
+func metaRefusal(err error) error {
+	t, ok := errors.AsType[*oauth.TokenError](err)
+	if !ok {
+		return err
+	}
+	word, _, _ := strings.Cut(t.Code, "/")
+	code, nerr := strconv.Atoi(word)
+	switch {
+	case nerr != nil:
+	case metaThrottled(code):
+		t.Status = http.StatusTooManyRequests
+	case code == 101, strings.Contains(strings.ToLower(t.Text), "client secret"): // 101 stands on memory
+		t.Code = "invalid_client"
+	}
+	return err
+}
+
 // metaFlow says what a failed exchange of a code means. Meta has no invalid_grant: the sentence tells.
 func metaFlow(err error) error {
-	err = oauth.ExchangeError(err)
+	err = oauth.ExchangeError(metaRefusal(err))
 	f, ok := errors.AsType[*oauth.FlowError](err)
 	if !ok || f.Kind != oauth.FlowProvider {
 		return err
@@ -264,7 +288,8 @@ func (d longLived) trade(ctx context.Context, c *oauth.Call, name string, q url.
 		return nil, fmt.Errorf("%w: make request: %w", oauth.ErrNotSent, oauth.Scrub(err))
 	}
 	req.Header.Set("Accept", "application/json")
-	return oauth.FetchToken(ctx, c, req, old, c.Client().ClientSecret)
+	t, err := oauth.FetchToken(ctx, c, req, old, c.Client().ClientSecret)
+	return t, metaRefusal(err)
 }
 
 // root is where the trades are, outside of every version: at the API's host, or where the operator put something in place

@@ -195,7 +195,11 @@ func (tiktokBusinessDialect) send(ctx context.Context, c *oauth.Call, address st
 	case derr != nil || e.Code == "":
 		return nil, errors.New("read token answer: it is no envelope")
 	case e.Code != "0":
-		a.Status, a.Body = e.status(), refusal(string(e.Code), e.Message)
+		code := string(e.Code)
+		if code == "40101" { // the pair of id and secret is not valid
+			code = "invalid_client"
+		}
+		a.Status, a.Body = e.status(), refusal(code, e.Message)
 		_, err = oauth.ReadToken(c, a)
 		return nil, err
 	}
