@@ -136,14 +136,13 @@ func (b *budget) keep(q collectors.Quota) {
 }
 
 // left is what the platform says remains at the instant now.
-func (b *budget) left(now time.Time) (int, bool) {
+func (b *budget) left(now time.Time) (collectors.Quota, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case !b.known:
-		return 0, false
-	case now.Before(b.quota.Reset):
-		return b.quota.Remaining, true
+	q := b.quota
+	if b.known && !now.Before(q.Reset) {
+		q.Remaining = q.Limit
+		return q, q.Limit > 0
 	}
-	return b.quota.Limit, b.quota.Limit > 0
+	return q, b.known
 }

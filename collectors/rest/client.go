@@ -28,6 +28,7 @@ func NewClient(p collectors.Platform, cfg Config, deps Deps) (*http.Client, erro
 		cfg: cfg, base: deps.Base, agent: UserAgent(deps.Version, cfg.Contact), platform: p,
 		inFlight: make(chan struct{}, cfg.MaxInFlight),
 		series:   deps.Metrics.platform(string(p.Name)),
+		notices:  &deps.Metrics.notices,
 		log:      deps.Log.With("platform", string(p.Name)),
 	}
 	t.circuits = newIdleMap(maxHosts, t.newCircuit)

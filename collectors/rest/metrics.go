@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors"
 )
 
 const outcomeOK = "ok"
@@ -17,8 +18,10 @@ type Metrics struct {
 	calls   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 	retries *prometheus.CounterVec
+	endings *prometheus.CounterVec
 	quota   *prometheus.Desc
 	circuit *prometheus.Desc
+	notices notices
 
 	mu      sync.Mutex
 	clients []*transport
@@ -29,6 +32,7 @@ type Metrics struct {
 //	jauge_api_calls_total{platform,outcome}  attempts, and calls that a budget or an open circuit refused (outcome quota, server)
 //	jauge_api_call_seconds{platform}         how long attempts took
 //	jauge_api_retries_total{platform}        attempts that followed a failed one
+//	jauge_deprecation_headers_total{platform}  answers that say, by Deprecation or Sunset, that what was asked will end
 //	jauge_api_quota_remaining{platform}      calls left by the platform's word, the smallest over its hosts; absent where it says nothing
 //	jauge_api_circuit_open{platform}         hosts that are left alone because they are down
 func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
@@ -53,6 +57,10 @@ func newMetrics() *Metrics {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jauge_api_retries_total", Help: "Attempts to call a platform's API that followed a failed one.",
 		}, platform),
+		endings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jauge_deprecation_headers_total",
+			Help: "Answers of a platform's API that say, by Deprecation or Sunset, that what was asked will end.",
+		}, platform),
 		quota: prometheus.NewDesc("jauge_api_quota_remaining",
 			"Calls left by the platform's word, the smallest over its hosts and tokens.", platform, nil),
 		circuit: prometheus.NewDesc("jauge_api_circuit_open",
@@ -65,6 +73,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.calls.Describe(ch)
 	m.seconds.Describe(ch)
 	m.retries.Describe(ch)
+	m.endings.Describe(ch)
 	ch <- m.quota
 	ch <- m.circuit
 }
@@ -74,6 +83,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.calls.Collect(ch)
 	m.seconds.Collect(ch)
 	m.retries.Collect(ch)
+	m.endings.Collect(ch)
 	m.mu.Lock()
 	clients := append([]*transport(nil), m.clients...)
 	m.mu.Unlock()
@@ -82,9 +92,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, t := range clients {
 		name := string(t.platform.Name)
 		open[name] += t.openCircuits()
-		if n, ok := t.quotaLeft(now); ok {
-			if was, seen := left[name]; !seen || n < was {
-				left[name] = n
+		if q, ok := t.quotaLeft(now); ok {
+			if was, seen := left[name]; !seen || q.Remaining < was {
+				left[name] = q.Remaining
 			}
 		}
 	}
@@ -104,16 +114,22 @@ func (m *Metrics) watch(t *transport) {
 
 // series are those of one platform.
 type series struct {
+	name     string
 	outcomes map[jauge.Reason]prometheus.Counter // the empty reason is success
 	seconds  prometheus.Observer
 	retries  prometheus.Counter
+
+	deprecations prometheus.Counter
 }
 
 func (m *Metrics) platform(name string) *series {
 	s := &series{
 		outcomes: map[jauge.Reason]prometheus.Counter{"": m.calls.WithLabelValues(name, outcomeOK)},
+		name:     name,
 		seconds:  m.seconds.WithLabelValues(name),
 		retries:  m.retries.WithLabelValues(name),
+
+		deprecations: m.endings.WithLabelValues(name),
 	}
 	for _, r := range jauge.Reasons() {
 		s.outcomes[r] = m.calls.WithLabelValues(name, string(r))
@@ -139,10 +155,10 @@ func (t *transport) openCircuits() int {
 	return n
 }
 
-func (t *transport) quotaLeft(now time.Time) (least int, ok bool) {
+func (t *transport) quotaLeft(now time.Time) (least collectors.Quota, ok bool) {
 	for _, b := range t.budgets.all() {
-		if n, known := b.left(now); known && (!ok || n < least) {
-			least, ok = n, true
+		if q, known := b.left(now); known && (!ok || q.Remaining < least.Remaining) {
+			least, ok = q, true
 		}
 	}
 	return least, ok

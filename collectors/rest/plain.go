@@ -27,7 +27,7 @@ func NewPlain(name string, cfg Config, deps Deps) (*http.Client, error) {
 	}
 	t := &plain{transport{
 		cfg: cfg, base: deps.Base, agent: UserAgent(deps.Version, cfg.Contact),
-		series: deps.Metrics.platform(name), log: deps.Log.With("platform", name),
+		series: deps.Metrics.platform(name), notices: &deps.Metrics.notices, log: deps.Log.With("platform", name),
 	}}
 	return &http.Client{Transport: t, CheckRedirect: plainRedirect, Timeout: cfg.TotalTimeout}, nil
 }
@@ -90,6 +90,7 @@ func (p *plain) once(ctx, actx context.Context, req *http.Request) outcome {
 	resp.Request = req // not the one whose context has ended
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
+	p.heed(resp)
 	o := outcome{resp: resp}
 	if resp.StatusCode >= 400 {
 		o.reason = reasonOfStatus(resp.StatusCode)

@@ -32,6 +32,7 @@ type transport struct {
 	budgets  *idleMap[*budget]
 	inFlight chan struct{}
 	series   *series
+	notices  *notices
 	log      *slog.Logger
 }
 
@@ -148,6 +149,7 @@ func (t *transport) once(ctx context.Context, req *http.Request) outcome {
 	resp.Request = req // not the one whose context has ended
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
+	t.heed(resp)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return t.refused(resp)
 	}
