@@ -62,6 +62,8 @@ const (
 // Endpoints are a provider's addresses; an empty Revoke means that it has none.
 type Endpoints struct {
 	Authorize, Token, Revoke string
+	// Directory tells which server an account is on, where accounts can be on any (Bluesky: the PLC directory).
+	Directory string
 }
 
 // AuthStyle says how a client names itself at the token endpoint.

@@ -21,6 +21,8 @@ func All() []oauth.Provider {
 		linkedin(),
 		x(),
 		pinterest(),
+		bluesky(),
+		mastodon(),
 	}
 }
 

@@ -1,0 +1,230 @@
+package providers
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors/oauth"
+)
+
+// DPoP (RFC 9449) binds tokens to a key: each request bears a proof, signed with the grant's own key, for its method and
+// address, with the nonce that the server gave last.
+
+const (
+	nonceWanted = "use_dpop_nonce"
+	// assertionLife is how long a client assertion is good for: servers take them for a minute.
+	assertionLife = 50 * time.Second
+)
+
+// newKey makes a grant's key: P-256, PKCS #8.
+func newKey() ([]byte, error) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	return der, nil
+}
+
+func readKey(der []byte) (*ecdsa.PrivateKey, error) {
+	k, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errors.New("read key: it is not in PKCS #8")
+	}
+	ec, ok := k.(*ecdsa.PrivateKey)
+	if !ok || ec.Curve != elliptic.P256() {
+		return nil, errors.New("read key: it is of another kind than P-256")
+	}
+	return ec, nil
+}
+
+// signJWT signs claims with a key; header is typ and what else belongs into it.
+func signJWT(key *ecdsa.PrivateKey, opts *jose.SignerOptions, claims map[string]any) (string, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, opts)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	out, err := jws.CompactSerialize()
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	return out, nil
+}
+
+// prove puts a proof on a request to its address as it is now. access is the token that the request bears, if any.
+func prove(c *oauth.Call, req *http.Request, access jauge.Secret) error {
+	key, err := readKey(c.Server.Key)
+	if err != nil {
+		return err
+	}
+	at := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
+	claims := map[string]any{"jti": rand.Text(), "htm": req.Method, "htu": at.String(), "iat": c.Now().Unix()}
+	if n := c.Server.Nonces[origin(req.URL)]; n != "" {
+		claims["nonce"] = n
+	}
+	if access != "" {
+		sum := sha256.Sum256([]byte(access.Reveal()))
+		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	proof, err := signJWT(key, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"), claims)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("DPoP", proof)
+	return nil
+}
+
+// origin is what a nonce belongs to.
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// keepNonce remembers the nonce of an answer, and tells whether it is another one than was used.
+func keepNonce(c *oauth.Call, u *url.URL, h http.Header) bool {
+	n := h.Get("DPoP-Nonce")
+	if n == "" {
+		return false
+	}
+	fresh := c.Server.Nonces[origin(u)] != n
+	if c.Server.Nonces == nil {
+		c.Server.Nonces = map[string]string{}
+	}
+	c.Server.Nonces[origin(u)] = n
+	return fresh
+}
+
+// postProven sends a form with a proof, and with an assertion where the client is a confidential one. An answer that asks
+// for a nonce means that nothing was carried out (RFC 9449 section 8): then, and only then, the form is sent once more.
+func postProven(ctx context.Context, c *oauth.Call, address string, form url.Values) (oauth.Answer, error) {
+	for try := 0; ; try++ {
+		if err := assert(c, form); err != nil {
+			return oauth.Answer{}, fmt.Errorf("%w: %w", oauth.ErrNotSent, err)
+		}
+		req, err := oauth.FormRequest(ctx, c, address, form)
+		if err != nil {
+			return oauth.Answer{}, err
+		}
+		if err := prove(c, req, ""); err != nil {
+			return oauth.Answer{}, fmt.Errorf("%w: %w", oauth.ErrNotSent, err)
+		}
+		a, err := oauth.Fetch(ctx, c, req)
+		if err != nil {
+			return a, err
+		}
+		if fresh := keepNonce(c, req.URL, a.Header); try > 0 || !fresh || !wantsNonce(a) {
+			return a, nil
+		}
+	}
+}
+
+// wantsNonce tells an answer by which an authorization server asks for its nonce.
+func wantsNonce(a oauth.Answer) bool {
+	if a.Status != http.StatusBadRequest && a.Status != http.StatusUnauthorized {
+		return false
+	}
+	var said struct {
+		Error string `json:"error"`
+	}
+	return json.Unmarshal(a.Body, &said) == nil && said.Error == nonceWanted
+}
+
+// assert names a confidential client by a JWT that only it can have signed (RFC 7523 section 2.2), a new one for each
+// request.
+func assert(c *oauth.Call, form url.Values) error {
+	if !confidential(c) {
+		return nil
+	}
+	key, err := readKey(c.ClientKey)
+	if err != nil {
+		return err
+	}
+	kid, err := keyID(key.Public())
+	if err != nil {
+		return err
+	}
+	id, now := c.Client().ClientID, c.Now()
+	jwt, err := signJWT(key, (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", kid), map[string]any{
+		"iss": id, "sub": id, "aud": c.Server.Issuer, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
+	})
+	if err != nil {
+		return err
+	}
+	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+	form.Set("client_assertion", jwt)
+	return nil
+}
+
+// keyID names a key by its thumbprint (RFC 7638).
+func keyID(open crypto.PublicKey) (string, error) {
+	sum, err := (&jose.JSONWebKey{Key: open}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("name key: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+// ClientMetadata is the document at {public}/oauth/client-metadata.json, by which authorization servers of the AT Protocol
+// know the daemon. public is JAUGE_PUBLIC_URL (https, without a slash at its end), scopes are those that are asked for, key
+// is the open half of the daemon's signing key.
+func ClientMetadata(public string, scopes []string, key crypto.PublicKey) ([]byte, error) {
+	if !strings.HasPrefix(public, "https://") {
+		return nil, fmt.Errorf("make client metadata: %q is no https address", public)
+	}
+	keys, err := JWKS(key)
+	if err != nil {
+		return nil, fmt.Errorf("make client metadata: %w", err)
+	}
+	return json.MarshalIndent(map[string]any{
+		"client_id":                       public + clientPath,
+		"client_name":                     "jauge",
+		"client_uri":                      public,
+		"application_type":                "web",
+		"grant_types":                     []string{"authorization_code", "refresh_token"},
+		"response_types":                  []string{"code"},
+		"redirect_uris":                   []string{public + callbackPath},
+		"scope":                           strings.Join(scopes, " "),
+		"dpop_bound_access_tokens":        true,
+		"token_endpoint_auth_method":      "private_key_jwt",
+		"token_endpoint_auth_signing_alg": "ES256",
+		// The keys themselves rather than their address: one fetch less that can fail.
+		"jwks": json.RawMessage(keys),
+	}, "", "  ")
+}
+
+// JWKS is the document at {public}/oauth/jwks.json: the open half of the daemon's signing key.
+func JWKS(key crypto.PublicKey) ([]byte, error) {
+	ec, ok := key.(*ecdsa.PublicKey)
+	if !ok || ec == nil || ec.Curve != elliptic.P256() {
+		return nil, errors.New("make key set: the key is of another kind than P-256")
+	}
+	kid, err := keyID(ec)
+	if err != nil {
+		return nil, fmt.Errorf("make key set: %w", err)
+	}
+	return json.MarshalIndent(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: ec, KeyID: kid, Algorithm: string(jose.ES256), Use: "sig"}}}, "", "  ")
+}
