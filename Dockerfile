@@ -2,7 +2,14 @@
 # package manager. It runs as a user without rights and writes to /data only.
 #
 #   docker build -t jauge .
-#   docker run --rm -v jauge:/data -v "$PWD/configs/example.yaml:/etc/jauge/jauge.yaml:ro" -p 8080:8080 jauge
+#   docker run --rm --name jauge -v jauge:/data -v "$PWD/configs/example.yaml:/etc/jauge/jauge.yaml:ro" \
+#     -p 127.0.0.1:9090:9090 jauge
+#   curl localhost:9090/readyz
+#   docker exec -it jauge /usr/local/bin/jauge connect mastodon --instance https://mastodon.example --paste
+#
+# Port 9090 has /metrics and health, and needs no login. The pages listen inside the container alone until somebody says
+# who may enter: JAUGE_LISTEN=0.0.0.0:8080 with JAUGE_PUBLIC_URL and JAUGE_ADMIN_PASSWORD_HASH_FILE, behind a proxy that
+# speaks HTTPS (deployments/pages.yaml).
 
 FROM golang:1.26 AS build
 WORKDIR /src
@@ -21,11 +28,11 @@ COPY --from=build /out/jauge /usr/local/bin/jauge
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV JAUGE_CONFIG=/etc/jauge/jauge.yaml \
     JAUGE_DATA_DIR=/data \
-    JAUGE_LISTEN=0.0.0.0:8080 \
+    JAUGE_OPS_LISTEN=0.0.0.0:9090 \
     JAUGE_LOG_FORMAT=json
 USER 65532:65532
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/jauge"]
 CMD ["run"]

@@ -245,11 +245,3 @@ func (c *Config) vault(env *environment) {
 	}
 	env.warnings = append(env.warnings, keyVar+" "+what+"; until then no account can be connected")
 }
-
-// vaultRoom judges the vault's own settings.
-func (c *Config) vaultRoom() error {
-	if v, ok := any(c.Vault).(interface{ Validate() error }); ok {
-		return v.Validate()
-	}
-	return nil
-}

@@ -154,3 +154,18 @@ func TestAllowNets(t *testing.T) {
 		t.Errorf("mistakes are %q, want %q", ms.Error(), want)
 	}
 }
+
+func TestMistakesOfTheVault(t *testing.T) {
+	for environ, want := range map[string]string{
+		"JAUGE_VAULT_KEY=s3cret":                "JAUGE_VAULT_KEY: ",
+		"JAUGE_VAULT_KEY=AAAA,AAAA":             "JAUGE_VAULT_KEY: ",
+		"JAUGE_VAULT_STATE_LIFE=0s":             "JAUGE_VAULT_STATE_LIFE: is 0s: ",
+		"JAUGE_VAULT_WARN=soon":                 `JAUGE_VAULT_WARN: "soon" is no duration`,
+		"JAUGE_VAULT_KEY_FILE=/run/secrets/key": "JAUGE_VAULT_KEY_FILE: cannot be read",
+	} {
+		_, ms := load(t, environ)
+		if len(ms) != 1 || !strings.HasPrefix(ms.Error(), want) || strings.Contains(ms.Error(), "s3cret") {
+			t.Errorf("%s gave %q, want one mistake that begins with %q", environ, ms.Error(), want)
+		}
+	}
+}

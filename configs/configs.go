@@ -169,7 +169,7 @@ type room struct {
 
 func (c *Config) rooms() []room {
 	rooms := []room{
-		{prefix + "VAULT_", c.vaultRoom},
+		{prefix + "VAULT_", c.Vault.Validate},
 		{prefix + "HTTP_", c.HTTP.Validate},
 		{prefix + "JOURNAL_", c.Journal.Validate},
 		{prefix + "STATE_", c.State.Validate},

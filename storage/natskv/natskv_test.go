@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start runs a server with its files in dir.
-func start(t *testing.T, dir string, change func(*server.Options)) *server.Server {
+func start(t testing.TB, dir string, change func(*server.Options)) *server.Server {
 	t.Helper()
 	o := &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true,
@@ -48,7 +48,7 @@ func stop(srv *server.Server) {
 	srv.WaitForShutdown()
 }
 
-func open(t *testing.T, url string) *natskv.Store {
+func open(t testing.TB, url string) *natskv.Store {
 	t.Helper()
 	s, err := natskv.New(natskv.Config{URL: jauge.Secret(url)}, nil)
 	if err != nil {

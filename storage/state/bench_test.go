@@ -102,3 +102,16 @@ func rssMiB(b *testing.B) float64 {
 	}
 	return 0
 }
+
+func BenchmarkSaveSealed(b *testing.B) {
+	db := fresh(b)
+	value := make([]byte, 4<<10)
+	var rev uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if rev, err = db.SaveSealed(b.Context(), "grant/a", value, rev); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
