@@ -134,8 +134,10 @@ func fakeTikTokBusiness() oauthtest.Fake {
 			}
 			return r.Header.Get("Access-Token") // "Bearer " would be a part of the token
 		},
-		Causes:   map[oauthtest.Refusal]oauth.Cause{oauthtest.WrongObject: oauth.CauseNone},
-		Renews:   func(r *http.Request, _ string) bool { return strings.HasSuffix(r.URL.Path, "/tt_user/oauth2/refresh_token/") },
+		Causes: map[oauthtest.Refusal]oauth.Cause{oauthtest.WrongObject: oauth.CauseNone},
+		Renews: func(r *http.Request, _ string) bool {
+			return strings.HasSuffix(r.URL.Path, "/tt_user/oauth2/refresh_token/")
+		},
 		Routes:   f.routes,
 		Probe:    "https://business-api.tiktok.com/open_api/v1.3/business/get/?business_id=oid-1&fields=%5B%22followers_count%22%5D",
 		Holder:   oauth.Holder{ID: "oid-1", Handle: "plume", Name: "Plume SA"},
