@@ -16,11 +16,13 @@ import (
 
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors"
+	"jauge.dev/jauge/collectors/oauth"
 	"jauge.dev/jauge/collectors/rest"
 	"jauge.dev/jauge/collectors/schedule"
 	"jauge.dev/jauge/configs"
 	"jauge.dev/jauge/pipeline"
 	"jauge.dev/jauge/pipeline/journal"
+	"jauge.dev/jauge/storage/natskv"
 	"jauge.dev/jauge/storage/state"
 )
 
@@ -28,14 +30,14 @@ import (
 type part int
 
 const (
-	partState   part = iota + 1 // the lock and the scheduler's memory
+	partVault   part = iota + 1 // the lock, the scheduler's memory and the vault
 	partJournal                 // the lock and the journal
 	partWork                    // everything
 )
 
 // App is the program with everything that it opened: the owner of the data directory.
 //
-//	lock ─▶ state ─▶ journal ─▶ store ─▶ workers (scheduler, pipeline) ─▶ HTTP, socket
+//	lock ─▶ state ─▶ vault ─▶ journal ─▶ store ─▶ workers (scheduler, pipeline) ─▶ HTTP, socket
 //	Stop goes back the other way; each step is named, bounded, and made once.
 type App struct {
 	cfg       *configs.Config
@@ -44,16 +46,21 @@ type App struct {
 	platforms []collectors.Platform
 	clients   map[jauge.Platform]*http.Client
 
-	state   *state.DB
-	journal *journal.Journal
-	store   store
-	undo    undos
+	state     *state.DB
+	shared    *natskv.Store // what the vault lies in where replicas share it, else nil
+	vault     *oauth.Vault
+	providers []*oauth.Provider
+	journal   *journal.Journal
+	store     store
+	undo      undos
 
 	mu      sync.RWMutex // held for reading by whoever uses the workers, for writing while they are replaced
 	workers *workers
 
 	readiness readiness
-	following sync.Mutex // guards cfg.File
+	whole     atomic.Bool // everything is open
+	daemon    atomic.Bool // accounts are read on schedule
+	following sync.Mutex  // guards cfg.File
 
 	remembered bool        // the memory was filled from the store, or had no need; belongs to Open, then to upkeep
 	upkept     atomic.Bool // upkeep was done since the configuration changed last
@@ -82,7 +89,7 @@ func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platfo
 		return nil, fmt.Errorf("make metrics of the HTTP clients: %w", err)
 	}
 	for _, p := range platforms {
-		deps := rest.Deps{Version: readBuild().Version, Metrics: metrics, Log: log}
+		deps := rest.Deps{Version: readBuild().Version, Metrics: metrics, Log: log, Exempt: []string{cfg.BaseURL[p.Name]}}
 		if a.clients[p.Name], err = rest.NewClient(p, cfg.HTTP, deps); err != nil {
 			return nil, fmt.Errorf("make HTTP client of %s: %w", p.Name, err)
 		}
@@ -92,6 +99,9 @@ func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platfo
 	if a.state, err = state.New(memory, log); err != nil {
 		return nil, fmt.Errorf("make the scheduler's memory: %w", err)
 	}
+	if err := a.newGrants(cfg, metrics); err != nil {
+		return nil, err
+	}
 	if a.journal, err = journal.New(cfg.Journal, log, a.reg); err != nil {
 		return nil, fmt.Errorf("make the journal: %w", err)
 	}
@@ -99,6 +109,9 @@ func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platfo
 		return nil, fmt.Errorf("make the store: %w", err)
 	}
 	a.workers, err = a.newWorkers(cfg)
+	if err == nil {
+		err = a.reg.Register(rest.Sunsets(a.apis()))
+	}
 	return a, err
 }
 
@@ -108,9 +121,7 @@ func (a *App) newWorkers(cfg *configs.Config) (*workers, error) {
 	var err error
 	if w.schedule, err = schedule.New(cfg.Schedule, schedule.Deps{
 		Platforms: a.platforms, Bases: cfg.BaseURL, State: a.state, Appender: a.journal, Log: a.log, Metrics: w.reg,
-		Access: schedule.AccessFunc(func(acc jauge.Account) (*http.Client, string, error) {
-			return a.clients[acc.Platform], "", nil
-		}),
+		Access: a.vault,
 	}); err != nil {
 		w.reg.unregister()
 		return nil, fmt.Errorf("make the scheduler: %w", err)
@@ -138,7 +149,12 @@ func (a *App) Open(ctx context.Context, want part) error {
 		}
 		a.undo.push("state", func(context.Context) error { return a.state.Close() })
 	}
-	if want == partState {
+	if want != partJournal {
+		if err := a.openVault(ctx); err != nil {
+			return err
+		}
+	}
+	if want == partVault {
 		return nil
 	}
 	if err := a.journal.Open(ctx); err != nil {
@@ -157,7 +173,7 @@ func (a *App) Open(ctx context.Context, want part) error {
 	if err := a.follow(ctx, nil); err != nil {
 		return err
 	}
-	a.readiness.opened.Store(true)
+	a.whole.Store(true)
 	return nil
 }
 
@@ -174,7 +190,11 @@ func (a *App) follow(ctx context.Context, file *configs.File) error {
 			Platform: acc.Platform, Handle: acc.Handle, Brand: acc.Brand, Competitor: acc.Competitor,
 		})
 	}
-	changes, err := a.workers.schedule.Sync(ctx, list)
+	connected, err := a.connected(ctx, file)
+	if err != nil {
+		return err
+	}
+	changes, err := a.workers.schedule.Sync(ctx, append(list, connected...))
 	if err != nil {
 		return fmt.Errorf("tell the scheduler of the accounts: %w", err)
 	}
@@ -190,7 +210,7 @@ func (a *App) follow(ctx context.Context, file *configs.File) error {
 
 // working runs the pipeline for as long as f takes: for commands that do their work in this process.
 func (a *App) working(ctx context.Context, f func(context.Context) error) error {
-	if !a.readiness.opened.Load() { // the pipeline is not needed
+	if !a.whole.Load() { // the pipeline is not needed
 		return f(ctx)
 	}
 	process, stop := context.WithCancel(context.WithoutCancel(ctx))

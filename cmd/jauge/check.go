@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors"
 	"jauge.dev/jauge/configs"
 )
 
@@ -44,6 +45,9 @@ func newCheck(c *cli) *cobra.Command {
 			if err != nil {
 				return &usageError{err.Error()}
 			}
+			if err := c.printSunsets(app); err != nil {
+				return err
+			}
 			if !live {
 				_, err := fmt.Fprintln(c.stdout, "configuration: ok")
 				return err
@@ -74,6 +78,25 @@ func (c *cli) printSummary(cfg *configs.Config) error {
 		_, _ = fmt.Fprintf(w, "warning: %s\n", warning)
 	}
 	return w.Flush()
+}
+
+// printSunsets warns of what ends, of the platforms that are followed or whose client is configured.
+func (c *cli) printSunsets(a *App) error {
+	used := map[string]collectors.API{}
+	for _, acc := range a.cfg.File.Accounts() {
+		used[string(acc.Platform)] = a.apis()[string(acc.Platform)]
+	}
+	for _, p := range a.providers {
+		if a.cfg.Apps[p.App].ClientID != "" {
+			used[p.Name] = p.API
+		}
+	}
+	for _, w := range collectors.Watch(used, time.Now()) {
+		if _, err := fmt.Fprintf(c.stdout, "warning: %s: %s\n", w.Platform, w.Text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLive asks each dependency and prints its answer; it fails when one did not answer well.

@@ -171,7 +171,8 @@ const (
 func (c *cli) load(cmd *cobra.Command, n need) (*configs.Config, error) {
 	cfg, err := configs.Load(cmd.Context(), configs.Source{
 		Environ: c.environ, Flags: given(cmd.Flags()), ReadFile: os.ReadFile, Platforms: c.platforms,
-		NeedFile: bool(n), CheckKPI: checkKPI,
+		Providers: allProviders(),
+		NeedFile:  bool(n), CheckKPI: checkKPI,
 	})
 	if err != nil {
 		return cfg, err

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -165,4 +166,20 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// orNil makes an empty text an absent cell.
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// whenOrNil makes an instant that never was an absent cell.
+func whenOrNil(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"reflect"
@@ -18,8 +17,10 @@ import (
 	"jauge.dev/jauge/internal/web"
 )
 
-const runHelp = `Runs the daemon: reads every account on schedule until it is stopped.
+const runHelp = `Runs the daemon: reads every account on schedule until it is stopped. Its pages, at the address that it listens on, show
+the accounts and connect more; on an address other than loopback they ask for a password (jauge hash-password).
 
+  GET /          the accounts, and how their grants are; /connect connects more
   GET /metrics   what Prometheus scrapes
   GET /healthz   200 while the process answers
   GET /readyz    every part with its state; 503 while one is degraded
@@ -36,7 +37,7 @@ func newRun(c *cli) *cobra.Command {
 		Use: "run", Short: "Run the daemon", Long: runHelp, Args: cobra.NoArgs,
 		Example: "  jauge run --config jauge.yaml --data-dir /var/lib/jauge\n  JAUGE_STORE=influx JAUGE_INFLUX_URL=http://influx:8086 jauge run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load(cmd, wholeConfig)
+			cfg, err := c.load(cmd, settingsOnly) // accounts may come from the pages alone
 			if err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ func newRun(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = app.Run(cmd.Context(), func() (*configs.Config, error) { return c.load(cmd, wholeConfig) })
+			err = app.Run(cmd.Context(), func() (*configs.Config, error) { return c.load(cmd, settingsOnly) })
 			return errors.Join(err, app.Stop(context.WithoutCancel(cmd.Context())))
 		},
 	}
@@ -57,25 +58,29 @@ func (a *App) Run(ctx context.Context, load func() (*configs.Config, error)) err
 	for _, w := range a.cfg.Warnings {
 		a.log.Warn("setting is probably not meant", "warning", w)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	f, err := a.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listen for health: %w: choose another address with --listen", err)
+		return err
 	}
-	// Health is answered until everything else has ended: its own context does not end with ctx.
+	// The addresses are answered until everything else has ended: their context does not end with ctx.
 	answer, quiet := context.WithCancel(context.WithoutCancel(ctx))
-	var health errgroup.Group
-	health.Go(func() error { return web.Serve(answer, l, web.Health(a.reg, a.parts()), a.log) })
-	err = a.serve(ctx, l.Addr().String(), load)
+	var front errgroup.Group
+	front.Go(func() error { return f.serve(answer, a) })
+	err = a.serve(ctx, f, load)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil // it was told to stop while it opened its parts
 	}
 	quiet()
-	return errors.Join(err, health.Wait())
+	return errors.Join(err, front.Wait())
 }
 
 // serve opens everything and works until ctx ends.
-func (a *App) serve(ctx context.Context, addr string, load func() (*configs.Config, error)) error {
+func (a *App) serve(ctx context.Context, f *front, load func() (*configs.Config, error)) error {
 	if err := a.Open(ctx, partWork); err != nil {
+		return err
+	}
+	site, err := a.pages(ctx, f.main.Addr().String(), f.health)
+	if err != nil {
 		return err
 	}
 	sock, err := web.ListenUnix(a.cfg.Path(socketName))
@@ -85,12 +90,16 @@ func (a *App) serve(ctx context.Context, addr string, load func() (*configs.Conf
 	if aside := a.journal.PutAside(); aside != "" {
 		a.log.Error("a journal that could not be opened was put aside", "kept_in", aside)
 	}
-	a.log.Info("jauge runs", "version", readBuild().Version, "listen", addr, "data_dir", a.cfg.DataDir, "store", a.cfg.Store,
+	a.daemon.Store(true)
+	a.readiness.opened.Store(true)
+	f.show(site)
+	a.log.Info("jauge runs", "version", readBuild().Version, "listen", f.main.Addr().String(), "pages", a.pagesAddress(f.main.Addr().String()), "data_dir", a.cfg.DataDir, "store", a.cfg.Store,
 		"accounts", len(a.cfg.File.Accounts()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return web.Serve(ctx, sock, web.Commands(a.commands()), a.log) })
 	reloads := make(chan *configs.Config)
 	g.Go(func() error { return a.watch(ctx, load, reloads) })
+	g.Go(func() error { return a.vault.Run(ctx) })
 	g.Go(func() error { return a.work(ctx, reloads) })
 	err = g.Wait()
 	a.log.Info("jauge stops")
@@ -101,6 +110,9 @@ func (a *App) serve(ctx context.Context, addr string, load func() (*configs.Conf
 func (a *App) commands() map[string]web.Command {
 	return map[string]web.Command{
 		opAccounts.name: opAccounts.command(a), opCollect.name: opCollect.command(a), opReplay.name: opReplay.command(a),
+		opConnectBegin.name: opConnectBegin.command(a), opConnectComplete.name: opConnectComplete.command(a),
+		opConnectStatic.name: opConnectStatic.command(a), opConnectFollow.name: opConnectFollow.command(a),
+		opDisconnect.name: opDisconnect.command(a), opRotate.name: opRotate.command(a),
 		opDeadLetters.name: opDeadLetters.command(a), opReplayDead.name: opReplayDead.command(a),
 	}
 }
@@ -174,6 +186,7 @@ func (a *App) workUntil(ctx context.Context, reloads <-chan *configs.Config) (*c
 	part("pipeline", process, func(ctx context.Context) error { return a.process(ctx, changes) })
 	part("prune", collect, a.prune)
 	part("memory", collect, trim)
+	part("grants", collect, a.followGrants)
 	part("schedule", collect, func(ctx context.Context) error {
 		defer a.drain(context.WithoutCancel(ctx), stopProcessing)
 		return w.schedule.Run(ctx)
