@@ -176,9 +176,6 @@ func (d facebookDialect) Revoke(ctx context.Context, c *oauth.Call, t *oauth.Tok
 // Sign puts the token into a header, not into the address, and the proof that we know the app's secret beside it: apps can
 // require it, and each token has its own. Facebook alone knows it.
 func (d facebookDialect) Sign(c *oauth.Call, req *http.Request, t *oauth.Token) error {
-	if strays(req) {
-		return nil
-	}
 	if err := d.Standard.Sign(c, req, t); err != nil {
 		return err
 	}
@@ -307,12 +304,13 @@ func (d *facebookDebug) fill(c *oauth.Call, t *oauth.Token) error {
 		return &oauth.FlowError{Kind: oauth.FlowBadInput, Err: fmt.Errorf(
 			"the token belongs to app %s, but JAUGE_FACEBOOK_CLIENT_ID is %s: every call carries a proof made of the app's secret", d.App, ours)}
 	}
-	if d.Issued > 0 {
+	now := c.Now().UTC().Truncate(time.Second)
+	if d.Issued > 0 && d.Issued <= now.Unix() {
 		t.Issued = time.Unix(d.Issued, 0).UTC()
 	}
 	t.Expiry = time.Time{}
-	if d.Expires > 0 {
-		t.Expiry = time.Unix(d.Expires, 0).UTC()
+	if d.Expires > 0 { // as far as it can be believed
+		t.Expiry = c.Provider.Renewal.Expiry(now, strconv.FormatInt(d.Expires-now.Unix(), 10))
 	}
 	if d.Scopes != nil {
 		t.Scopes = d.Scopes

@@ -206,15 +206,6 @@ func versioned(c *oauth.Call) *oauth.Call {
 	return &out
 }
 
-// strays tells whether a request follows a redirect to another host, which must not see the token.
-func strays(req *http.Request) bool {
-	first := req
-	for first.Response != nil && first.Response.Request != nil {
-		first = first.Response.Request
-	}
-	return first.URL.Scheme != req.URL.Scheme || !strings.EqualFold(first.URL.Host, req.URL.Host)
-}
-
 // longLived is the dialect of Instagram and Threads: a code gives a token of an hour, which is traded for one of 60 days,
 // which is traded for another. Both trades are GET requests with secrets in the query; nothing else is documented, and a
 // POST is refused. The requests go through oauth.FetchToken, which follows no redirect and shows no address.
@@ -273,14 +264,6 @@ func (d longLived) Renew(ctx context.Context, c *oauth.Call, old *oauth.Token) (
 
 // Revoke does nothing: neither API documents a way.
 func (longLived) Revoke(context.Context, *oauth.Call, *oauth.Token) error { return nil }
-
-// Sign puts the token on a request.
-func (d longLived) Sign(c *oauth.Call, req *http.Request, t *oauth.Token) error {
-	if strays(req) {
-		return nil
-	}
-	return d.Standard.Sign(c, req, t)
-}
 
 func (d longLived) trade(ctx context.Context, c *oauth.Call, name string, q url.Values, old jauge.Secret) (*oauth.Token, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.root(c)+"/"+name+"?"+q.Encode(), nil)

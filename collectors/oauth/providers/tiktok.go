@@ -99,14 +99,6 @@ func (tiktokDialect) Revoke(ctx context.Context, c *oauth.Call, t *oauth.Token) 
 	return oauth.Standard{}.Revoke(ctx, c, &only)
 }
 
-// Sign puts the token on a request.
-func (d tiktokDialect) Sign(c *oauth.Call, req *http.Request, t *oauth.Token) error {
-	if strays(req) {
-		return nil
-	}
-	return d.Standard.Sign(c, req, t)
-}
-
 // tiktokError is the error that stands in every answer of the API; code is "ok" in a success.
 type tiktokError struct {
 	Error struct {

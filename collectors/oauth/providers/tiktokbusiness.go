@@ -143,12 +143,8 @@ func (d tiktokBusinessDialect) Revoke(ctx context.Context, c *oauth.Call, t *oau
 }
 
 // Sign puts the token on a request, in a header of TikTok's own and without the word Bearer, which would be taken for a
-// part of the token. That header is none of those that a redirect to another host loses.
+// part of the token.
 func (tiktokBusinessDialect) Sign(_ *oauth.Call, req *http.Request, t *oauth.Token) error {
-	if strays(req) {
-		req.Header.Del("Access-Token")
-		return nil
-	}
 	req.Header.Set("Access-Token", t.Access.Reveal())
 	return nil
 }
