@@ -83,8 +83,8 @@ func chain(t *testing.T, app *client, user string) {
 func TestKilledWhileRefreshing(t *testing.T) {
 	const kills = 30
 	app := authorizationServer(t).client(native, object{"access_life": 4})
-	r := replicate(t, 3, app, "JAUGE_VAULT_TIMEOUT=5s")
-	users := []string{"alder", "birch", "rowan"}
+	r := replicate(t, 3, app, "JAUGE_VAULT_TIMEOUT=2s")
+	users := []string{"alder", "birch", "rowan", "hazel", "maple", "cedar"}
 	for _, user := range users {
 		r.here[0].connected(app, "x", user)
 	}
@@ -102,11 +102,10 @@ func TestKilledWhileRefreshing(t *testing.T) {
 			pause(t, time.Duration(random.IntN(2500))*time.Millisecond)
 		}
 		r.kill(which...)
-		if n%5 == 4 {
+		if n%10 == 9 {
 			lost += survey(t, r, app, users)
 		}
 	}
-	lost += survey(t, r, app, users)
 	app.noReuse()
 	for _, user := range users {
 		chainOrLost(t, app, user)
