@@ -28,3 +28,11 @@ func (v *view) List(names []string) string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " " + v.T("gallery.and") + " " + names[last]
 }
+
+// Broken cuts a handle where a line may break: before the server of @name@server.
+func (v *view) Broken(handle string) []string {
+	if i := strings.LastIndexByte(handle, '@'); i > 0 {
+		return []string{handle[:i], handle[i:]}
+	}
+	return []string{handle}
+}

@@ -68,7 +68,9 @@ func Warnings() []pages.Warning {
 // Platforms are all that can be connected, some set up and some not.
 func Platforms() []pages.Platform {
 	const callback = "http://127.0.0.1:8080/oauth/callback"
-	unset := func(app string) []string { return []string{"JAUGE_" + app + "_CLIENT_ID", "JAUGE_" + app + "_CLIENT_SECRET"} }
+	unset := func(app string) []string {
+		return []string{"JAUGE_" + app + "_CLIENT_ID", "JAUGE_" + app + "_CLIENT_SECRET"}
+	}
 	return []pages.Platform{
 		{Name: "bluesky", Title: "Bluesky", Ask: "handle", Configured: true, Callback: callback, Connected: 1, Scopes: []string{"atproto"}},
 		{Name: "mastodon", Title: "Mastodon", Ask: "instance", Configured: true, Callback: callback, Connected: 1, Scopes: []string{"read:accounts", "read:statuses"}},
