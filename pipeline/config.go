@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// CacheBytes bounds what is kept in memory of accounts, roughly; the cache may be dropped at any moment without
 	// changing a figure.
-	CacheBytes int `env:"CACHE_BYTES, default=16777216"`
+	CacheBytes int `env:"CACHE_BYTES, default=8388608"`
 	// BatchPages bounds how many pages are taken from the journal at once.
 	BatchPages int `env:"BATCH_PAGES, default=256"`
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // What the garbage collector is told unless the operator told it otherwise (GOGC, GOMEMLIMIT). A limit close to what a
 // first reading holds at its peak would make the collector eat half of the CPU: it is set above that.
 const (
-	gcPercent   = 50
+	gcPercent   = 25
 	memoryLimit = 160 << 20 // bytes; a soft one: above it the collector works harder, nothing fails
 )
 
@@ -39,6 +40,7 @@ func trim(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
+			runtime.GC() // what pools hold is garbage only after the second collection
 			debug.FreeOSMemory()
 		case <-ctx.Done():
 			return nil

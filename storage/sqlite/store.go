@@ -26,6 +26,8 @@ const (
 	// idleReaders is how many reading connections are kept; more are opened when needed, since the caller of Read may
 	// read again within its loop.
 	idleReaders = 4
+	// idleTime is after how long a connection that nobody uses is closed: its page cache goes with it.
+	idleTime = time.Minute
 )
 
 // Store is a store in one SQLite file. It is safe for concurrent use.
@@ -126,6 +128,9 @@ func (s *Store) connect() (*pools, error) {
 	p := &pools{rw: sql.OpenDB(rw), ro: sql.OpenDB(ro)}
 	p.rw.SetMaxOpenConns(1)
 	p.ro.SetMaxIdleConns(idleReaders)
+	for _, db := range []*sql.DB{p.rw, p.ro} {
+		db.SetConnMaxIdleTime(idleTime)
+	}
 	return p, nil
 }
 
