@@ -30,7 +30,9 @@ const (
 )
 
 // prefixes are all places where the vault keeps something.
-func prefixes() []string { return []string{vaultPrefix, grantPrefix, statePrefix, appPrefix, secretPrefix} }
+func prefixes() []string {
+	return []string{vaultPrefix, grantPrefix, statePrefix, appPrefix, secretPrefix}
+}
 
 // record is a grant as it is sealed. It is JSON with plain strings: jauge.Secret would mask itself.
 type record struct {

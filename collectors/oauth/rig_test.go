@@ -1,0 +1,470 @@
+package oauth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"jauge.dev/jauge"
+	"jauge.dev/jauge/collectors/oauth"
+)
+
+const testKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+// authority is a provider in memory: strict about rotation, as X and Bluesky are. Its tokens begin with "tok-", so that
+// any text can be searched for them.
+type authority struct {
+	mu       sync.Mutex
+	life     time.Duration // of access tokens
+	refLife  time.Duration // of refresh tokens; 0: not told
+	reusable bool
+	n        int
+	families map[string]*family // by any of its refresh tokens
+	access   map[string]*family
+	ends     map[string]time.Time
+	codes    map[string]string // code -> login
+	spent    map[string]int    // how often a refresh token was seen
+	reused   int
+	renewed  int
+	revokes  int
+	subjects []oauth.Subject
+	scopes   []string // granted; nil: the answer does not tell
+	api      func(req *http.Request, login string) *http.Response
+	requests int
+}
+
+// family is all tokens of one consent.
+type family struct {
+	login   string
+	refresh string
+	dead    bool
+}
+
+func newAuthority() *authority {
+	return &authority{
+		life: 2 * time.Hour, families: map[string]*family{}, access: map[string]*family{}, ends: map[string]time.Time{},
+		codes: map[string]string{}, spent: map[string]int{},
+		subjects: []oauth.Subject{
+			{Platform: "plume", ID: "p1", Handle: "One.example", Name: "One"},
+			{Platform: "plume", ID: "p2", Handle: "two.example", Name: "Two"},
+		},
+	}
+}
+
+// code makes a code for a login, as if it had consented.
+func (a *authority) code(login string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.n++
+	c := fmt.Sprintf("tok-code-%d-%s", a.n, login)
+	a.codes[c] = login
+	return c
+}
+
+func (a *authority) issue(f *family) *oauth.Token {
+	a.n++
+	t := &oauth.Token{
+		Access: jauge.Secret(fmt.Sprintf("tok-access-%d", a.n)), Refresh: jauge.Secret(fmt.Sprintf("tok-refresh-%d", a.n)),
+		Issued: time.Now(), Scopes: a.scopes, Subject: f.login,
+	}
+	if a.reusable && f.refresh != "" {
+		t.Refresh = jauge.Secret(f.refresh)
+	}
+	if a.life > 0 {
+		t.Expiry = time.Now().Add(a.life)
+		a.ends[t.Access.Reveal()] = t.Expiry
+	}
+	if a.refLife > 0 {
+		t.RefreshExpiry = time.Now().Add(a.refLife)
+	}
+	f.refresh = t.Refresh.Reveal()
+	a.families[f.refresh] = f
+	a.access[t.Access.Reveal()] = f
+	return t
+}
+
+func (a *authority) exchange(code string) (*oauth.Token, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	login, ok := a.codes[code]
+	if !ok {
+		return nil, &oauth.TokenError{Status: 400, Code: "invalid_grant", Text: "code " + code + " is unknown"}
+	}
+	delete(a.codes, code)
+	return a.issue(&family{login: login}), nil
+}
+
+// refresh spends a refresh token. A spent one kills its family.
+func (a *authority) refresh(token string) (*oauth.Token, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spent[token]++
+	f := a.families[token]
+	switch {
+	case f == nil || f.dead:
+		return nil, &oauth.TokenError{Status: 400, Code: "invalid_grant", Text: "refresh token " + token + " is unknown"}
+	case f.refresh != token:
+		f.dead = true
+		a.reused++
+		return nil, &oauth.TokenError{Status: 400, Code: "invalid_grant", Text: "refresh token was used before"}
+	}
+	a.renewed++
+	return a.issue(f), nil
+}
+
+// revokeLogin ends everything that a login has.
+func (a *authority) revokeLogin(login string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.families {
+		if f.login == login {
+			f.dead = true
+		}
+	}
+}
+
+// RoundTrip is the API: /me needs a token and gives the login, all else as well.
+func (a *authority) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+		_ = req.Body.Close()
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.requests++
+	token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+	f := a.access[token]
+	end, bounded := a.ends[token]
+	ok := f != nil && !f.dead && (!bounded || time.Now().Before(end))
+	api := a.api
+	a.mu.Unlock()
+	login := ""
+	if ok {
+		login = f.login
+	}
+	if api != nil {
+		if resp := api(req, login); resp != nil {
+			resp.Request = req
+			return resp, nil
+		}
+	}
+	if !ok {
+		return answer(req, 401, `{"error":"invalid_token"}`), nil
+	}
+	return answer(req, 200, `{"login":"`+login+`"}`), nil
+}
+
+func answer(req *http.Request, status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+}
+
+// plumage is how one vault speaks with the authority; hooks make it fail.
+type plumage struct {
+	a      *authority
+	renew  func(ctx context.Context, old *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error)
+	expect string
+	down   bool
+}
+
+func (d *plumage) Begin(_ context.Context, c *oauth.Call, s *oauth.Start, input string) error {
+	if input == "nobody" {
+		return &jauge.Error{Reason: jauge.ReasonNotFound, Err: errors.New("nobody has that name")}
+	}
+	s.Expect = d.expect
+	c.Server.Issuer = "https://issuer.test"
+	s.URL = c.Provider.Endpoints.Authorize + "?" + url.Values{"state": {s.State}}.Encode()
+	return nil
+}
+
+func (d *plumage) Exchange(_ context.Context, _ *oauth.Call, s *oauth.Start, callback url.Values) (*oauth.Token, error) {
+	if d.down {
+		return nil, fmt.Errorf("connection with %s was reset", s.Verifier.Reveal())
+	}
+	return d.a.exchange(callback.Get("code"))
+}
+
+func (d *plumage) Renew(ctx context.Context, _ *oauth.Call, old *oauth.Token) (*oauth.Token, error) {
+	send := func() (*oauth.Token, error) { return d.a.refresh(old.Refresh.Reveal()) }
+	if d.renew != nil {
+		return d.renew(ctx, old, send)
+	}
+	return send()
+}
+
+func (d *plumage) Revoke(_ context.Context, _ *oauth.Call, t *oauth.Token) error {
+	if d.down {
+		return &url.Error{Op: "Post", URL: "https://plume.test/revoke?token=" + t.Access.Reveal(), Err: errors.New("no route")}
+	}
+	d.a.mu.Lock()
+	defer d.a.mu.Unlock()
+	d.a.revokes++
+	if f := d.a.access[t.Access.Reveal()]; f != nil {
+		f.dead = true
+	}
+	return nil
+}
+
+func (d *plumage) Sign(_ *oauth.Call, req *http.Request, t *oauth.Token) error {
+	req.Header.Set("Authorization", "Bearer "+t.Access.Reveal())
+	return nil
+}
+
+// provider is the authority as data.
+func (a *authority) provider(d oauth.Dialect) *oauth.Provider {
+	return &oauth.Provider{
+		Name: "plume", Title: "Plume", App: "PLUME", Platforms: []jauge.Platform{"plume"}, NeedsApp: true,
+		Endpoints: oauth.Endpoints{
+			Authorize: "https://plume.test/authorize", Token: "https://plume.test/token", Revoke: "https://plume.test/revoke",
+		},
+		Scopes:  []string{"read", "insights"},
+		Renewal: oauth.Renewal{Model: oauth.Rotating, Share: 0.2},
+		Dead:    map[string]oauth.Cause{"invalid_grant": oauth.CauseInvalidGrant},
+		Dialect: d,
+		List: func(ctx context.Context, c *oauth.Call, _ *oauth.Token) (oauth.Holder, []oauth.Subject, error) {
+			var me struct{ Login string }
+			if err := oauth.GetJSON(ctx, c, "read login", "https://api.plume.test/me", nil, &me); err != nil {
+				return oauth.Holder{}, nil, err
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return oauth.Holder{ID: me.Login, Handle: "@" + me.Login}, append([]oauth.Subject(nil), a.subjects...), nil
+		},
+	}
+}
+
+// rig is one vault with its surroundings.
+type rig struct {
+	tb      testing.TB
+	v       *oauth.Vault
+	a       *authority
+	d       *plumage
+	p       *oauth.Provider
+	store   *faultyStore
+	log     *logBook
+	mu      sync.Mutex
+	changes []oauth.Change
+	reg     *prometheus.Registry
+}
+
+// logBook keeps what is logged.
+type logBook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func config() oauth.Config {
+	return oauth.Config{
+		Key: testKey, StateLife: 10 * time.Minute, Timeout: 30 * time.Second, Every: 15 * time.Second, Warn: 14 * 24 * time.Hour,
+	}
+}
+
+type option func(*rig, *oauth.Config, *oauth.Deps)
+
+// newRig makes a vault over a store and an authority, and opens it.
+func newRig(tb testing.TB, s *memStore, a *authority, opts ...option) *rig {
+	tb.Helper()
+	r := makeRig(tb, s, a, opts...)
+	if err := r.v.Open(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(r.v.Close)
+	return r
+}
+
+func makeRig(tb testing.TB, s *memStore, a *authority, opts ...option) *rig {
+	tb.Helper()
+	r := &rig{tb: tb, a: a, d: &plumage{a: a}, store: faulty(s, 1), log: &logBook{}, reg: prometheus.NewRegistry()}
+	r.p = a.provider(r.d)
+	hc := &http.Client{Transport: a}
+	cfg := config()
+	deps := oauth.Deps{
+		Store: r.store, Providers: []*oauth.Provider{r.p},
+		Apps:    map[string]oauth.App{"plume": {ClientID: "us", ClientSecret: "tok-client-secret"}},
+		Clients: func(*oauth.Provider) *http.Client { return hc },
+		API:     func(jauge.Platform) *http.Client { return hc },
+		OnChange: func(c oauth.Change) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.changes = append(r.changes, c)
+		},
+		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: r.reg,
+	}
+	for _, o := range opts {
+		o(r, &cfg, &deps)
+	}
+	v, err := oauth.New(cfg, deps)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r.v = v
+	return r
+}
+
+// begin starts an authorization and returns its state.
+func (r *rig) begin(browser string) string {
+	r.tb.Helper()
+	address, err := r.v.Begin(r.tb.Context(), oauth.BeginRequest{
+		Provider: "plume", Redirect: "https://us.test/oauth/callback", Browser: browser,
+	})
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return u.Query().Get("state")
+}
+
+// connect connects a login and follows its first subject.
+func (r *rig) connect(login string) oauth.Grant {
+	r.tb.Helper()
+	g, subjects, err := r.v.Complete(r.tb.Context(), url.Values{"state": {r.begin("b")}, "code": {r.a.code(login)}}, "b")
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	if len(subjects) == 0 {
+		r.tb.Fatal("nothing to follow")
+	}
+	g, err = r.v.Follow(r.tb.Context(), g.ID, []string{subjects[0].Key()}, "brand")
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return g
+}
+
+// run runs the vault until the test ends or stop is called.
+func (r *rig) run() (stop func()) {
+	ctx, cancel := context.WithCancel(r.tb.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.v.Run(ctx); err != nil {
+			r.tb.Errorf("run: %v", err)
+		}
+	}()
+	stop = func() { cancel(); <-done }
+	r.tb.Cleanup(stop)
+	return stop
+}
+
+// get asks the API for an account's figures and returns the status.
+func (r *rig) get(account string) (int, error) {
+	r.tb.Helper()
+	hc, _, err := r.v.Client(jauge.Account{Platform: "plume", ID: account})
+	if err != nil {
+		return 0, err
+	}
+	return get(r.tb.Context(), hc, "https://api.plume.test/figures")
+}
+
+func get(ctx context.Context, hc *http.Client, address string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := hc.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+// grant is the one grant.
+func (r *rig) grant() oauth.Grant {
+	r.tb.Helper()
+	all, err := r.v.Grants(r.tb.Context())
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	if len(all) != 1 {
+		r.tb.Fatalf("%d grants, want 1", len(all))
+	}
+	return all[0]
+}
+
+// told are the states that were alerted.
+func (r *rig) told() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := []string{}
+	for _, c := range r.changes {
+		s := string(c.Was) + ">" + string(c.Grant.State) + "/" + string(c.Grant.Cause)
+		if c.Follow != nil {
+			s = string(c.Follow.Platform) + "/" + c.Follow.ID + ":" + string(c.Was) + ">" + string(c.Follow.State)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// metric reads a series.
+func (r *rig) metric(name string, labels ...string) float64 {
+	r.tb.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				ok := false
+				for _, want := range labels {
+					ok = ok || l.GetValue() == want
+				}
+				if !ok {
+					continue series
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	r.tb.Fatalf("no series %s%v", name, labels)
+	return 0
+}
+
+// noSecrets fails where a text holds a token, a code, a secret.
+func noSecrets(tb testing.TB, where, text string) {
+	tb.Helper()
+	if i := strings.Index(text, "tok-"); i >= 0 {
+		tb.Errorf("a secret is in %s: …%s", where, text[max(0, i-80):min(len(text), i+80)])
+	}
+	if strings.Contains(text, testKey) {
+		tb.Errorf("the vault key is in %s", where)
+	}
+}
