@@ -56,12 +56,19 @@ var opReplayDead = operation[replayRequest, progress, int]{
 	},
 }
 
+var opDiscardDead = operation[replayRequest, struct{}, int]{
+	name: "deadletters-discard", parts: partJournal,
+	do: func(ctx context.Context, a *App, req replayRequest, _ func(struct{})) (int, error) {
+		return a.journal.DiscardDead(ctx, req.IDs...)
+	},
+}
+
 func newDeadLetter(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "deadletter", Short: "List and replay what could not be normalised", Long: deadLetterHelp,
+		Use: "deadletter", Short: "List, replay or discard what could not be normalised", Long: deadLetterHelp,
 		Example: "  jauge deadletter list\n  jauge deadletter replay --all",
 	}
-	cmd.AddCommand(newDeadLetterList(c), newDeadLetterReplay(c))
+	cmd.AddCommand(newDeadLetterList(c), newDeadLetterReplay(c), newDeadLetterDiscard(c))
 	return cmd
 }
 
@@ -124,4 +131,41 @@ func newDeadLetterReplay(c *cli) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "replay all dead letters")
 	waitFlag(cmd, &wait)
 	return cmd
+}
+
+func newDeadLetterDiscard(c *cli) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "discard ID ...", Short: "Give up dead letters for good",
+		Long: "Removes dead letters that nothing will mend: a page that a platform sent broken, say. What they held is lost, and the\n" +
+			"run that a page belongs to never counts as a complete reading. Only letters that are named, and only with --yes.",
+		Example: "  jauge deadletter discard MFRGGZDF --yes",
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			switch {
+			case len(ids) == 0:
+				return usagef("name the letters to discard: see jauge deadletter list")
+			case !yes:
+				return usagef("what %s %s is lost for good by this: if that is meant, give --yes", plural(len(ids), "letter"), holds(len(ids)))
+			}
+			cfg, err := c.load(cmd, settingsOnly)
+			if err != nil {
+				return err
+			}
+			n, err := opDiscardDead.perform(cmd, c, cfg, replayRequest{IDs: ids}, nil)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.stdout, "discarded %s\n", plural(n, "letter"))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "discard them for good")
+	return cmd
+}
+
+func holds(n int) string {
+	if n == 1 {
+		return "holds"
+	}
+	return "hold"
 }

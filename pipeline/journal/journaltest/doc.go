@@ -39,6 +39,7 @@ func Run(t *testing.T, place func(t testing.TB) Deployment) {
 		{"a letter is buried once", buriedOnce},
 		{"full dead letters refuse and can be replayed", deadFull},
 		{"dead letters are replayed in order", deadReplay},
+		{"dead letters are discarded by name", deadDiscard},
 		{"a letter that stays broken stays buried", stillBroken},
 		{"concurrent appends are all kept", concurrent},
 	} {

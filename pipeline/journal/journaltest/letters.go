@@ -226,3 +226,37 @@ func stillBroken(t *testing.T, d Deployment) {
 		t.Errorf("%d letters are left, want the one", len(got))
 	}
 }
+
+func deadDiscard(t *testing.T, d Deployment) {
+	j := d.Open(t, nil)
+	mark := Page("a", 2)
+	mark.Observations, mark.Complete = nil, true
+	other := Page("a", 0)
+	other.Run = "run2"
+	otherMark := mark
+	otherMark.Run = "run2"
+	bury(t, j, pipeline.Letter{Page: mark, Reason: "mark"}, pipeline.Letter{Page: Page("a", 1), Reason: "r"},
+		pipeline.Letter{Page: Page("b", 1), Reason: "r"}, pipeline.Letter{Page: other, Reason: "r"}, pipeline.Letter{Page: otherMark, Reason: "mark"})
+	all := letters(t, j)
+	for reason, ids := range map[jauge.Reason][]string{
+		jauge.ReasonNotFound: {all[1].ID, "nosuchid"}, jauge.ReasonBadRequest: nil,
+	} {
+		if n, err := j.DiscardDead(t.Context(), ids...); n != 0 || jauge.ReasonOf(err) != reason {
+			t.Errorf("%v: %d discarded, %v", ids, n, err)
+		}
+	}
+	if n, err := j.DiscardDead(t.Context(), all[1].ID, all[1].ID, all[4].ID); err != nil || n != 2 {
+		t.Fatalf("%d discarded (%v), want 2", n, err)
+	}
+	var left []string
+	for _, l := range letters(t, j) {
+		left = append(left, l.Account+" "+l.Run)
+	}
+	if d := cmp.Diff([]string{"b run1", "a run2"}, left); d != "" { // run1 of a lost a page: its mark went along
+		t.Errorf("left (-want +got):\n%s", d)
+	}
+	bury(t, j, pipeline.Letter{Page: Page("a", 1), Reason: "r"})
+	if n := len(letters(t, j)); n != 3 {
+		t.Errorf("%d letters after the same one was buried again, want 3", n)
+	}
+}
