@@ -49,7 +49,7 @@ var rooms = []room{
 	{path: "collectors/oauth/providers", own: []string{".", "collectors", "collectors/oauth"}, third: []string{
 		"golang.org/x/oauth2", "github.com/go-jose/go-jose/v4",
 	}},
-	{path: "collectors/oauth/oauthtest", own: []string{".", "collectors", "collectors/oauth", "collectors/oauth/*"}, third: []string{gocmp}, test: true},
+	{path: "collectors/oauth/oauthtest", own: []string{".", "collectors", "collectors/oauth", "collectors/oauth/*", "storage/storagetest"}, third: []string{gocmp}, test: true},
 	{path: "collectors/collectortest", own: []string{".", "collectors", "collectors/rest", "pipeline"}, third: []string{gocmp, "go.uber.org/goleak", "github.com/robfig/cron/v3"}, test: true},
 	{path: "collectors/*", own: []string{".", "collectors", "collectors/rest"}, third: []string{"golang.org/x/net"}},
 	{path: "collectors/*/*fake", test: true},

@@ -32,8 +32,8 @@ func refreshes(p *oauth.Provider, f Fake) bool {
 func rotates(p *oauth.Provider, _ Fake) bool { return p.Renewal.Model == oauth.Rotating }
 
 // dialectCases hold the dialect against the server, without a vault.
-func dialectCases() []testCase {
-	return []testCase{
+func dialectCases() []dialectCase {
+	return []dialectCase{
 		{"dialect connects", nil, dialectConnects},
 		{"dialect denied", nil, dialectDenied},
 		{"dialect code expired", func(_ *oauth.Provider, f Fake) bool { return !f.OwnAuthorize }, dialectCodeExpired},

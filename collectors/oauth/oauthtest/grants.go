@@ -165,6 +165,17 @@ func (s *Server) Short(i Issued, life time.Duration) Issued {
 	return i
 }
 
+// Lend makes v a token of the same consent as an access token, without an end of its own and with the same scopes: that of
+// a page, which its administrator's login gives out.
+func (s *Server) Lend(v, access string) {
+	s.Keep(v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.access[access]; a != nil {
+		s.access[v] = &accessToken{a.family, time.Now(), time.Now().Add(100 * 365 * 24 * time.Hour)}
+	}
+}
+
 func (s *Server) issue(f *family, withRefresh bool) Issued {
 	now := time.Now()
 	i := Issued{Access: s.fresh("access"), Scopes: f.scopes, ExpiresIn: int64(s.Fake.AccessLife.Seconds())}

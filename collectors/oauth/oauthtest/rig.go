@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors/oauth"
 )
@@ -41,20 +39,20 @@ func newRig(t *testing.T, p oauth.Provider, f Fake) *rig {
 		Recall:   func(_ context.Context, name string) ([]byte, error) { return kept[name], nil },
 		Remember: func(_ context.Context, name string, v []byte) error { kept[name] = v; return nil },
 	}
-	t.Cleanup(func() { r.noSecret("errors", r.said.String()) })
+	t.Cleanup(func() { noSecret(t, r.s, "errors", r.said.String()) })
 	return r
 }
 
 // noSecret looks for everything secret in a text.
-func (r *rig) noSecret(where, text string) {
-	r.Helper()
-	for _, s := range r.s.Secrets() {
+func noSecret(t *testing.T, srv *Server, where, text string) {
+	t.Helper()
+	for _, s := range srv.Secrets() {
 		if len(s) < 8 {
 			continue // a client without a secret
 		}
 		for _, form := range []string{s, url.QueryEscape(s)} {
-			if strings.Contains(text, form) {
-				r.Errorf("%s show a secret (%s…):\n%s", where, form[:6], text)
+			if i := strings.Index(text, form); i >= 0 {
+				t.Errorf("%s show a secret (%s…): …%s…", where, form[:6], text[max(0, i-200):min(len(text), i+100)])
 				return
 			}
 		}
@@ -75,7 +73,7 @@ func (r *rig) heard(err error) error {
 // begin begins an authorization as the vault does.
 func (r *rig) begin() (*oauth.Start, error) {
 	r.Helper()
-	s := &oauth.Start{State: rand.Text(), Verifier: jauge.Secret(oauth2.GenerateVerifier())}
+	s := &oauth.Start{State: rand.Text(), Verifier: jauge.Secret(rand.Text() + rand.Text())}
 	r.s.Keep(s.Verifier.Reveal())
 	return s, r.heard(r.d.Begin(r.Context(), r.call, s, r.s.Fake.Input))
 }
@@ -87,7 +85,7 @@ func (r *rig) consent() (*oauth.Start, url.Values) {
 	if err != nil {
 		r.Fatalf("begin: %v", err)
 	}
-	r.noSecret("authorization address", start.URL)
+	noSecret(r.T, r.s, "authorization address", start.URL)
 	back, err := r.s.Browse(start.URL)
 	if err != nil {
 		r.Fatalf("browse %s: %v", start.URL, err)

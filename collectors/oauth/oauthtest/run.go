@@ -17,7 +17,7 @@ const redirect = "http://127.0.0.1:8080/oauth/callback"
 func Run(t *testing.T, p oauth.Provider, f Fake) {
 	t.Helper()
 	t.Run("data", func(t *testing.T) { checkData(t, p) })
-	for _, c := range slices.Concat(dialectCases()) {
+	for _, c := range dialectCases() {
 		if c.when != nil && !c.when(&p, f.withDefaults(&p)) {
 			continue
 		}
@@ -25,12 +25,27 @@ func Run(t *testing.T, p oauth.Provider, f Fake) {
 			synctest.Test(t, func(t *testing.T) { c.run(newRig(t, p, f)) })
 		})
 	}
+	for _, c := range vaultCases() {
+		if c.when != nil && !c.when(&p, f.withDefaults(&p)) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { c.run(newHouse(t, p, f)) })
+		})
+	}
 }
 
-type testCase struct {
+// dialectCase needs no vault, vaultCase has one. A nil when is always.
+type dialectCase struct {
 	name string
-	when func(p *oauth.Provider, f Fake) bool // nil: always
+	when func(p *oauth.Provider, f Fake) bool
 	run  func(r *rig)
+}
+
+type vaultCase struct {
+	name string
+	when func(p *oauth.Provider, f Fake) bool
+	run  func(h *house)
 }
 
 // Filled puts the version into a provider's addresses, as the daemon does.

@@ -162,9 +162,9 @@ func facebookPlume(token string) string {
 }
 
 // pageToken is the token of a page, made of the user's: neither ends by itself.
-func (f *facebookFake) pageToken(page string) string {
+func (f *facebookFake) pageToken(page string, r *http.Request) string {
 	token := "page-token-of-" + page + "-never-to-be-seen"
-	f.s.Keep(token)
+	f.s.Lend(token, oauthtest.Bearer(r))
 	return token
 }
 
@@ -180,11 +180,11 @@ func (f *facebookFake) accounts(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.FormValue("after") {
 	case "":
-		fmt.Fprint(w, `{"data":[`+facebookPlume(f.pageToken("1020304"))+`,{"id":1020305,"name":"Encrier","access_token":"`+f.pageToken("1020305")+`"}],`+next("MQ")+`}`)
+		fmt.Fprint(w, `{"data":[`+facebookPlume(f.pageToken("1020304", r))+`,{"id":1020305,"name":"Encrier","access_token":"`+f.pageToken("1020305", r)+`"}],`+next("MQ")+`}`)
 	case "MQ":
 		fmt.Fprint(w, `{"data":[],`+next("Mg")+`}`)
 	case "Mg":
-		fmt.Fprint(w, `{"data":[{"id":"1020306","name":"Buvard","access_token":"`+f.pageToken("1020306")+`"}],"paging":{"cursors":{"before":"Mg","after":"Mw"}}}`)
+		fmt.Fprint(w, `{"data":[{"id":"1020306","name":"Buvard","access_token":"`+f.pageToken("1020306", r)+`"}],"paging":{"cursors":{"before":"Mg","after":"Mw"}}}`)
 	default:
 		graphRefuse(w, oauthtest.BadRequest)
 	}
