@@ -62,7 +62,7 @@ func (v *variable) fallback() string {
 
 // shown returns the value as it may be shown: a secret masked, a list as it would be written.
 func (v *variable) shown() string {
-	if nets, ok := v.value.Interface().([]netip.Prefix); ok {
+	if nets, ok := reflect.TypeAssert[[]netip.Prefix](v.value); ok {
 		return Nets(nets).String()
 	}
 	return fmt.Sprint(v.value.Interface())

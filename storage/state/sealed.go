@@ -136,17 +136,7 @@ func changed(r sql.Result, err error) error {
 }
 
 // sealing runs f in one write transaction that is on the disk when it returns.
-func (d *DB) sealing(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := d.seal.BeginTx(ctx, nil)
-	if err != nil {
-		return d.note(err)
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one that counts
-		return d.note(err)
-	}
-	return d.note(tx.Commit())
-}
+func (d *DB) sealing(ctx context.Context, f func(*sql.Tx) error) error { return d.txOn(ctx, d.seal, f) }
 
 // syncDir makes the names of the file and of its log durable: what is in them is of no use without.
 func (d *DB) syncDir() error {

@@ -211,8 +211,10 @@ func (d *DB) migrate(ctx context.Context) error {
 }
 
 // tx runs f in one write transaction.
-func (d *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := d.write.BeginTx(ctx, nil)
+func (d *DB) tx(ctx context.Context, f func(*sql.Tx) error) error { return d.txOn(ctx, d.write, f) }
+
+func (d *DB) txOn(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return d.note(err)
 	}
