@@ -93,7 +93,7 @@ type Deps struct {
 	Metrics *Metrics          // nil for none
 	Log     *slog.Logger      // nil for none
 	// Exempt are the addresses (URLs; empty ones count for nothing) that the operator set: their hosts and ports may be
-	// called wherever they are. Nil, unlike a list without entries, opens every address.
+	// called wherever they are.
 	Exempt []string
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 )
 
@@ -41,9 +40,6 @@ func (d *Deps) fill(cfg Config) error {
 		d.Metrics = newMetrics()
 	}
 	if d.Base == nil {
-		if d.Exempt == nil { // nobody told us yet what the operator set
-			cfg.AllowNets = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
-		}
 		g, err := newGuard(cfg, d.Exempt)
 		if err != nil {
 			return err

@@ -189,9 +189,10 @@ func keyID(open crypto.PublicKey) (string, error) {
 }
 
 // ClientMetadata is the document at {public}/oauth/client-metadata.json, by which authorization servers of the AT Protocol
-// know the daemon. public is JAUGE_PUBLIC_URL (https, without a slash at its end), scopes are those that are asked for, key
+// know the daemon. public is JAUGE_PUBLIC_URL (https), scopes are those that are asked for, key
 // is the open half of the daemon's signing key.
 func ClientMetadata(public string, scopes []string, key crypto.PublicKey) ([]byte, error) {
+	public = strings.TrimRight(public, "/")
 	if !strings.HasPrefix(public, "https://") {
 		return nil, fmt.Errorf("make client metadata: %q is no https address", public)
 	}
