@@ -1,7 +1,6 @@
 package mastodon
 
 import (
-	"encoding/json"
 	"time"
 
 	"jauge.dev/jauge"
@@ -13,7 +12,7 @@ var Excerpt = excerpt
 // DecodePage does to a listing's body what the collector does, without a network.
 func DecodePage(b []byte) ([]jauge.Observation, error) {
 	var a answer[[]status]
-	if err := json.Unmarshal(b, &a); err != nil {
+	if err := a.DecodeJSON(b); err != nil {
 		return nil, err
 	}
 	var obs []jauge.Observation
@@ -28,7 +27,7 @@ func DecodePage(b []byte) ([]jauge.Observation, error) {
 // DecodeAccount does the same to an account.
 func DecodeAccount(b []byte) (values []jauge.WireValue, suspended bool, err error) {
 	var a answer[account]
-	if err := json.Unmarshal(b, &a); err != nil {
+	if err := a.DecodeJSON(b); err != nil {
 		return nil, false, err
 	}
 	return wiredAccount(&a.v), a.v.Suspended, nil

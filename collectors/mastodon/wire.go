@@ -65,9 +65,9 @@ type answer[T any] struct{ v T }
 
 var errShape = errors.New("answer is of another kind than the one asked for")
 
-// UnmarshalJSON implements json.Unmarshaler. encoding/json goes on after a field of another type, and reports the
-// first one at the end.
-func (a *answer[T]) UnmarshalJSON(b []byte) error {
+// DecodeJSON implements rest.Document. encoding/json goes on after a field of another type, and reports the first one at
+// the end.
+func (a *answer[T]) DecodeJSON(b []byte) error {
 	err := json.Unmarshal(b, &a.v)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if !sameKind(b, any(&a.v)) {

@@ -29,6 +29,13 @@ type call struct {
 
 type callKey struct{}
 
+// Document is a JSON document that reads itself: Get hands it the body as it came. A json.Unmarshaler at the top would do,
+// at the price of two more passes over the body, in which encoding/json looks for its end.
+type Document interface {
+	// DecodeJSON reads a body into a fresh value; any error is one of decoding.
+	DecodeJSON(body []byte) error
+}
+
 // Get asks for a JSON document and decodes it. op is verb + object ("read profile") and begins the error. The client
 // is one of NewClient; with any other the call works too, but is neither paced nor retried.
 //
@@ -42,7 +49,7 @@ func Get[T any](ctx context.Context, hc *http.Client, op, url string) (T, http.H
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errNull
 		}
-		if err := json.Unmarshal(body, &v); err != nil {
+		if err := decodeInto(&v, body); err != nil {
 			return err
 		}
 		out = v
@@ -53,6 +60,13 @@ func Get[T any](ctx context.Context, hc *http.Client, op, url string) (T, http.H
 		return *new(T), h, named(op, err)
 	}
 	return out, h, nil
+}
+
+func decodeInto(v any, body []byte) error {
+	if d, ok := v.(Document); ok {
+		return d.DecodeJSON(body)
+	}
+	return json.Unmarshal(body, v)
 }
 
 func get(ctx context.Context, hc *http.Client, url string, c *call) (http.Header, error) {
