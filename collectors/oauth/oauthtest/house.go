@@ -26,6 +26,7 @@ const (
 	// every is how often the vault looks around; what is due is done within twice as long.
 	every = 15 * time.Second
 	soon  = 2 * every
+	warn  = 14 * 24 * time.Hour
 )
 
 // house is a vault with a provider, a store and ears.
@@ -69,7 +70,7 @@ func newHouse(t *testing.T, p oauth.Provider, f Fake) *house {
 func (h *house) open(run bool) {
 	h.Helper()
 	v, err := oauth.New(oauth.Config{
-		Key: jauge.Secret(h.key), StateLife: 10 * time.Minute, Timeout: 30 * time.Second, Every: every, Warn: 14 * 24 * time.Hour,
+		Key: jauge.Secret(h.key), StateLife: 10 * time.Minute, Timeout: 30 * time.Second, Every: every, Warn: warn,
 	}, oauth.Deps{
 		Store: h.store, Providers: []*oauth.Provider{h.p}, Apps: map[string]oauth.App{h.p.Name: h.s.Fake.App},
 		Clients:  func(*oauth.Provider) *http.Client { return h.s.HTTP() },
@@ -202,6 +203,17 @@ func (h *house) state(when string, want oauth.State, causes ...oauth.Cause) {
 	if g := h.grant(); g.State != want || len(causes) > 0 && !slices.Contains(causes, g.Cause) {
 		h.Errorf("%s the grant is %s (%s), want %s %v", when, g.State, g.Cause, want, causes)
 	}
+}
+
+// fine asserts that nothing is wrong: ok, or expiring where even a new grant ends within the time of warning.
+func (h *house) fine(when string) {
+	h.Helper()
+	if h.p.Renewal.Model == oauth.Reusable && h.s.Fake.RefreshLife < warn {
+		if g := h.grant(); g.State == oauth.StateExpiring && g.Cause == oauth.CauseEndsSoon {
+			return
+		}
+	}
+	h.state(when, oauth.StateOK)
 }
 
 // account is the first account that the fake offers.

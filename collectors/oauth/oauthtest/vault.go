@@ -30,6 +30,8 @@ func vaultCases() []vaultCase {
 		{"revoked, seen by a renewal", func(p *oauth.Provider, f Fake) bool { return renewable(p, f) && p.Renewal.Model != oauth.Reissue }, vaultRevokedUnseen},
 		{"wrong object", nil, vaultWrongObject},
 		{"nothing to renew with", func(p *oauth.Provider, f Fake) bool { return !renewable(p, f) && p.Renewal.Life > 0 }, vaultEnds},
+		{"fixed end of the refresh token", fixedEnd, vaultFixedEnd},
+		{"down for too long", func(p *oauth.Provider, f Fake) bool { return renewable(p, f) && p.Renewal.Model != oauth.Reissue }, vaultDownTooLong},
 		{"disconnected", nil, vaultDisconnected},
 		{"500", renewable, func(h *house) { vaultSurvives(h, Answer500) }},
 		{"503", renewable, func(h *house) { vaultSurvives(h, Answer503) }},
@@ -49,7 +51,7 @@ func vaultConnects(h *house) {
 	if d := cmp.Diff(h.s.Fake.Holder, g.Holder); d != "" {
 		h.Errorf("holder (-want +got):\n%s", d)
 	}
-	h.state("once connected", oauth.StateOK)
+	h.fine("once connected")
 	follows := make([]oauth.Subject, 0, len(g.Follows))
 	for _, f := range g.Follows {
 		follows = append(follows, oauth.Subject{Platform: f.Platform, ID: f.ID, Handle: f.Handle, Name: f.Name, Avatar: f.Avatar})
@@ -120,8 +122,8 @@ func vaultRenews(h *house) {
 		}
 		h.works("after a renewal")
 	}
-	if h.p.Renewal.Model != oauth.Reusable {
-		h.state("after renewals", oauth.StateOK) // of a Reusable token the end may be near by now
+	if h.p.Renewal.Model != oauth.Reusable || h.s.Fake.RefreshLife > 10*h.life() {
+		h.fine("after renewals") // else the end of the refresh token may be near by now
 	}
 	if c := h.s.Counts(); c.Reused != 0 || c.Refused != 0 {
 		h.Errorf("spent tokens came %d times, the API refused %d requests", c.Reused, c.Refused)
@@ -198,7 +200,7 @@ func vaultRefused(h *house) {
 	if n := h.s.Counts().Renewals; n != 1 {
 		h.Errorf("%d renewals, want 1", n)
 	}
-	h.state("after that", oauth.StateOK)
+	h.fine("after that")
 }
 
 // ended are the causes of a grant that the provider has ended.
@@ -235,7 +237,7 @@ func vaultRevoked(h *house) {
 	if _, _, err := h.complete(0); err != nil {
 		h.Fatalf("connect again: %v", err)
 	}
-	h.state("when connected again", oauth.StateOK)
+	h.fine("when connected again")
 	if n := len(h.grant().Follows); n != follows {
 		h.Errorf("%d accounts are followed after connecting again, %d before", n, follows)
 	}
@@ -261,7 +263,7 @@ func vaultWrongObject(h *house) {
 		h.Fatalf("reading gives %d, %v", status, err)
 	}
 	if h.s.Fake.Causes[WrongObject] != oauth.CauseWrongObject {
-		h.state("after a refusal that says nothing of it", oauth.StateOK)
+		h.fine("after a refusal that says nothing of it")
 		return
 	}
 	h.parked("after its object was lost")
@@ -292,6 +294,47 @@ func vaultEnds(h *house) {
 	if a, b := h.turns(oauth.StateExpiring), h.turns(oauth.StateRevoked); a != 1 || b != 1 {
 		h.Errorf("%d alerts that it ends and %d that it has ended, want one of each", a, b)
 	}
+}
+
+// fixedEnd: renewing does not move the end of the refresh token, and that end is a few renewals away.
+func fixedEnd(p *oauth.Provider, f Fake) bool {
+	return p.Renewal.Model == oauth.Reusable && refreshes(p, f) && f.RefreshLife < 400*f.AccessLife
+}
+
+// vaultFixedEnd: renewals go on to the end that no renewal moves, and then a human is asked, once.
+func vaultFixedEnd(h *house) {
+	h.connect()
+	end := time.Now().Add(h.s.Fake.RefreshLife)
+	for time.Until(end) > h.toDue() {
+		h.pass(h.toDue() + soon)
+		h.works("before the end")
+	}
+	h.pass(time.Until(end) + h.life() + soon)
+	h.state("after the end", oauth.StateRevoked)
+	h.parked("after the end")
+	if n := h.turns(oauth.StateRevoked); n != 1 {
+		h.Errorf("%d alerts, want 1", n)
+	}
+}
+
+// vaultDownTooLong: a daemon that comes back when everything has run out says so, and does not hammer the provider.
+func vaultDownTooLong(h *house) {
+	h.connect()
+	h.stop()
+	time.Sleep(max(h.s.Fake.RefreshLife, h.life()) + 24*time.Hour)
+	h.open(true)
+	time.Sleep(soon)
+	h.state("after a long sleep", oauth.StateRevoked, append(h.ended(), oauth.CauseExpired)...)
+	h.parked("after a long sleep")
+	n := h.s.Counts().Renewals
+	h.pass(24 * time.Hour)
+	if now := h.s.Counts().Renewals; n > 1 || now != n {
+		h.Errorf("%d renewals were sent, and %d a day later", n, now)
+	}
+	if _, _, err := h.complete(0); err != nil {
+		h.Fatalf("connect again: %v", err)
+	}
+	h.works("when connected again")
 }
 
 func vaultDisconnected(h *house) {

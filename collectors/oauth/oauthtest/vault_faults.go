@@ -68,7 +68,7 @@ func vaultLost(h *house, end time.Time) {
 	if _, _, err := h.complete(0); err != nil {
 		h.Fatalf("connect again: %v", err)
 	}
-	h.state("when connected again", oauth.StateOK)
+	h.fine("when connected again")
 	h.works("when connected again")
 }
 
@@ -87,6 +87,6 @@ func vaultSlowedDown(h *house) {
 		h.works("while it waits")
 	}
 	time.Sleep(soon + every + 10*time.Second)
-	h.state("after Retry-After", oauth.StateOK)
+	h.fine("after Retry-After")
 	h.works("after Retry-After")
 }

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,32 +88,34 @@ func linkedinHeader(c *oauth.Call) http.Header {
 
 // linkedinSubjects lists the pages that the member administers, and the member where its own statistics were granted.
 func linkedinSubjects(ctx context.Context, c *oauth.Call, t *oauth.Token) (oauth.Holder, []oauth.Subject, error) {
-	var me struct {
-		ID     string `json:"id"`
-		First  string `json:"localizedFirstName"`
-		Last   string `json:"localizedLastName"`
-		Vanity string `json:"vanityName"`
-	}
-	if err := oauth.GetJSON(ctx, c, "read member", c.Provider.Base+"/v2/me", linkedinHeader(c), &me); err != nil {
-		return oauth.Holder{}, nil, err
-	}
-	if me.ID == "" {
-		return oauth.Holder{}, nil, &jauge.Error{Op: "read member", Reason: jauge.ReasonDecode, Err: errors.New("the answer names nobody")}
-	}
-	holder := oauth.Holder{ID: linkedinPerson + me.ID, Handle: me.Vanity, Name: strings.TrimSpace(me.First + " " + me.Last)}
 	granted := func(scope string) bool {
 		if t.Scopes == nil { // as asked for
 			return slices.Contains(c.Provider.Scopes, scope)
 		}
 		return slices.Contains(t.Scopes, scope)
 	}
-	var found []oauth.Subject
-	if granted("rw_organization_admin") {
-		pages, err := linkedinPages(ctx, c)
-		if err != nil {
+	var (
+		holder oauth.Holder
+		found  []oauth.Subject
+		err    error
+	)
+	if granted("r_basicprofile") {
+		if holder, err = linkedinMember(ctx, c); err != nil {
 			return oauth.Holder{}, nil, err
 		}
-		found = pages
+	}
+	if granted("rw_organization_admin") {
+		var admin string
+		if found, admin, err = linkedinPages(ctx, c); err != nil {
+			return oauth.Holder{}, nil, err
+		}
+		holder.ID = cmp.Or(holder.ID, admin) // an app that may not ask for profiles still learns who it is
+	}
+	if holder.ID == "" {
+		return oauth.Holder{}, nil, &jauge.Error{
+			Op: "read member", Reason: jauge.ReasonScope, Err: errors.New("the member administers no page, and its profile may not be read"),
+			Hint: "put r_basicprofile into JAUGE_LINKEDIN_SCOPES, or connect as an administrator of a page",
+		}
 	}
 	if granted("r_member_postAnalytics") || granted("r_member_profileAnalytics") {
 		found = append(found, oauth.Subject{Platform: jauge.LinkedIn, ID: holder.ID, Handle: holder.Handle, Name: holder.Name})
@@ -120,35 +123,28 @@ func linkedinSubjects(ctx context.Context, c *oauth.Call, t *oauth.Token) (oauth
 	return holder, found, nil
 }
 
-func linkedinPages(ctx context.Context, c *oauth.Call) ([]oauth.Subject, error) {
-	var ids []string
-	for page := range maxPages {
-		var acls struct {
-			Elements []struct {
-				Organization string `json:"organization"`
-				Target       string `json:"organizationalTarget"` // older answers
-			} `json:"elements"`
-		}
-		address := c.Provider.Base + "/rest/organizationAcls?q=roleAssignee&role=ADMINISTRATOR&state=APPROVED&count=" +
-			strconv.Itoa(linkedinPageSize) + "&start=" + strconv.Itoa(page*linkedinPageSize)
-		if err := oauth.GetJSON(ctx, c, "list pages", address, linkedinHeader(c), &acls); err != nil {
-			return nil, err
-		}
-		for _, e := range acls.Elements {
-			urn := e.Organization
-			if urn == "" {
-				urn = e.Target
-			}
-			// Showcase pages (organizationBrand) are read by other calls.
-			if id, ok := strings.CutPrefix(urn, linkedinOrganization); ok && !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		}
-		if len(acls.Elements) < linkedinPageSize {
-			break
-		}
+func linkedinMember(ctx context.Context, c *oauth.Call) (oauth.Holder, error) {
+	var me struct {
+		ID     string `json:"id"`
+		First  string `json:"localizedFirstName"`
+		Last   string `json:"localizedLastName"`
+		Vanity string `json:"vanityName"`
 	}
-	var found []oauth.Subject
+	if err := oauth.GetJSON(ctx, c, "read member", c.Provider.Base+"/v2/me", linkedinHeader(c), &me); err != nil {
+		return oauth.Holder{}, err
+	}
+	if me.ID == "" {
+		return oauth.Holder{}, &jauge.Error{Op: "read member", Reason: jauge.ReasonDecode, Err: errors.New("the answer names nobody")}
+	}
+	return oauth.Holder{ID: linkedinPerson + me.ID, Handle: me.Vanity, Name: strings.TrimSpace(me.First + " " + me.Last)}, nil
+}
+
+// linkedinPages lists the pages, with the member who administers them.
+func linkedinPages(ctx context.Context, c *oauth.Call) (pages []oauth.Subject, admin string, err error) {
+	ids, admin, err := linkedinRoles(ctx, c)
+	if err != nil {
+		return nil, "", err
+	}
 	for batch := range slices.Chunk(ids, linkedinBatch) {
 		var orgs struct {
 			Results map[string]struct {
@@ -159,14 +155,44 @@ func linkedinPages(ctx context.Context, c *oauth.Call) ([]oauth.Subject, error) 
 		// Rest.li wants List(…) as it is: url.Values would escape the brackets.
 		address := c.Provider.Base + "/rest/organizations?ids=List(" + strings.Join(batch, ",") + ")"
 		if err := oauth.GetJSON(ctx, c, "read pages", address, linkedinHeader(c), &orgs); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		for _, id := range batch {
 			o := orgs.Results[id]
-			found = append(found, oauth.Subject{Platform: jauge.LinkedIn, ID: linkedinOrganization + id, Handle: o.Vanity, Name: o.Name})
+			pages = append(pages, oauth.Subject{Platform: jauge.LinkedIn, ID: linkedinOrganization + id, Handle: o.Vanity, Name: o.Name})
 		}
 	}
-	return found, nil
+	return pages, admin, nil
+}
+
+// linkedinRoles lists the ids of the pages that the member administers.
+func linkedinRoles(ctx context.Context, c *oauth.Call) (ids []string, admin string, err error) {
+	for page := range maxPages {
+		var acls struct {
+			Elements []struct {
+				Organization string `json:"organization"`
+				Target       string `json:"organizationalTarget"` // older answers
+				Assignee     string `json:"roleAssignee"`
+			} `json:"elements"`
+		}
+		address := c.Provider.Base + "/rest/organizationAcls?q=roleAssignee&role=ADMINISTRATOR&state=APPROVED&count=" +
+			strconv.Itoa(linkedinPageSize) + "&start=" + strconv.Itoa(page*linkedinPageSize)
+		if err := oauth.GetJSON(ctx, c, "list pages", address, linkedinHeader(c), &acls); err != nil {
+			return nil, "", err
+		}
+		for _, e := range acls.Elements {
+			admin = cmp.Or(admin, e.Assignee)
+			// Showcase pages (organizationBrand) are read by other calls. An id goes into an address: digits only.
+			id, ok := strings.CutPrefix(cmp.Or(e.Organization, e.Target), linkedinOrganization)
+			if _, err := strconv.ParseUint(id, 10, 64); ok && err == nil && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		if len(acls.Elements) < linkedinPageSize { // there is no total, and a next link is not always there
+			break
+		}
+	}
+	return ids, admin, nil
 }
 
 // linkedinRefused reads LinkedIn's flat error. A 401 of any serviceErrorCode is about the token. A 403 is about a scope,
