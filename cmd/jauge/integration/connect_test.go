@@ -240,6 +240,7 @@ func explains(t *testing.T, p *sheet, words ...string) {
 	if !strings.HasPrefix(p.header.Get("Content-Type"), "text/html") || len(p.text()) < 20 {
 		t.Errorf("%s: no page for people: %s %q", p.address.Path, p.header.Get("Content-Type"), p.text())
 	}
+	t.Logf("HTTP %d: %s", p.status, tail(p.text(), 600))
 	if !mentions(p.text(), words) {
 		t.Errorf("%s mentions none of %q: %s", p.address.Path, words, p.text())
 	}
