@@ -23,7 +23,7 @@ func vaultCases() []vaultCase {
 		{"asked by many at once", renewable, vaultMany},
 		{"restarted", nil, vaultRestarted},
 		{"absurd expiry", renewable, func(h *house) { vaultLifetime(h, AbsurdLife) }},
-		{"no expiry", renewable, func(h *house) { vaultLifetime(h, NoLife) }},
+		{"no expiry", func(p *oauth.Provider, f Fake) bool { return renewable(p, f) && p.Renewal.Life > 0 }, func(h *house) { vaultLifetime(h, NoLife) }},
 		{"answers without a refresh token", refreshes, vaultKeepsRefresh},
 		{"refused and renewed", refreshes, vaultRefused},
 		{"revoked, seen by a collector", nil, vaultRevoked},
