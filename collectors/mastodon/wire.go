@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"unicode/utf8"
 )
 
 // The shapes below hold what is read of an answer. Servers differ: a field may be absent, null, or of another type.
@@ -96,6 +97,10 @@ func (i *ident) UnmarshalJSON(b []byte) error {
 	*i = ""
 	switch c := b[0]; {
 	case c == '"':
+		if plain := b[1 : len(b)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+			*i = ident(plain)
+			return nil
+		}
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
 			return err
