@@ -114,6 +114,7 @@ func (a *App) commands() map[string]web.Command {
 		opConnectStatic.name: opConnectStatic.command(a), opConnectFollow.name: opConnectFollow.command(a),
 		opDisconnect.name: opDisconnect.command(a), opRotate.name: opRotate.command(a),
 		opDeadLetters.name: opDeadLetters.command(a), opReplayDead.name: opReplayDead.command(a),
+		opDiscardDead.name: opDiscardDead.command(a),
 	}
 }
 
