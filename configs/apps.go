@@ -59,8 +59,8 @@ func (c *Config) OAuthApps(providers []oauth.Provider) map[string]oauth.App {
 	return out
 }
 
-// Providers returns copies of the providers with the operator's endpoints, scopes, API root and version applied. Where
-// "{version}" stands in an address it stays: it means API.Version.
+// Providers returns copies of the providers with the operator's endpoints, scopes, API root and version applied, and the
+// version put where "{version}" stood in an address.
 func (c *Config) Providers(providers []oauth.Provider) []*oauth.Provider {
 	out := make([]*oauth.Provider, len(providers))
 	for i, p := range providers {
@@ -81,6 +81,9 @@ func (c *Config) provider(p oauth.Provider) *oauth.Provider {
 	set(&p.Endpoints.Revoke, app.RevokeURL)
 	set(&p.Base, c.BaseURL[name])
 	set(&p.API.Version, c.APIVersion[name])
+	for _, address := range []*string{&p.Endpoints.Authorize, &p.Endpoints.Token, &p.Endpoints.Revoke, &p.Base} {
+		*address = strings.ReplaceAll(*address, "{version}", p.API.Version)
+	}
 	p.Scopes = slices.Clone(p.Scopes)
 	if len(app.Scopes) > 0 {
 		p.Scopes = slices.Clone(app.Scopes)

@@ -21,8 +21,11 @@ func providers() []oauth.Provider {
 			Endpoints: oauth.Endpoints{Authorize: "https://a.example", Token: "https://t.example", Revoke: "https://r.example"},
 		},
 		{Name: "tiktok", App: "TIKTOK", Platforms: []jauge.Platform{jauge.TikTok}, Base: "https://open.example"},
-		{Name: "tiktok-business", App: "TIKTOK_BUSINESS", Platforms: []jauge.Platform{jauge.TikTok}, API: collectors.API{Version: "v1.3"}},
-		{Name: "youtube", App: "GOOGLE", Platforms: []jauge.Platform{jauge.YouTube}},
+		{Name: "tiktok-business", App: "TIKTOK_BUSINESS", Platforms: []jauge.Platform{jauge.TikTok}, API: collectors.API{Version: "v1.3"}, Base: "https://b.example/{version}"},
+		{
+			Name: "youtube", App: "GOOGLE", Platforms: []jauge.Platform{jauge.YouTube}, API: collectors.API{Version: "v3"},
+			Endpoints: oauth.Endpoints{Token: "https://t.example/{version}/token"},
+		},
 	}
 }
 
@@ -64,6 +67,20 @@ func TestAppsAreAppliedToProviders(t *testing.T) {
 	}
 	if apps["youtube"].ClientID != "g" || len(apps) != len(ps) {
 		t.Errorf("clients are %v", apps)
+	}
+}
+
+func TestVersionStandsInAddresses(t *testing.T) {
+	c, ms := loadApps(t, "JAUGE_YOUTUBE_API_VERSION=v4")
+	if len(ms) > 0 {
+		t.Fatal(ms)
+	}
+	applied := c.Providers(providers())
+	if got := applied[3].Endpoints.Token; got != "https://t.example/v4/token" {
+		t.Errorf("the operator's version gave %s", got)
+	}
+	if got := applied[2].Base; got != "https://b.example/v1.3" {
+		t.Errorf("the usual version gave %s", got)
 	}
 }
 

@@ -89,8 +89,8 @@ func Load(ctx context.Context, src Source) (*Config, error) {
 			env.mistake(m.Variable, "%s", m.Text)
 		}
 	}
-	c.Warnings = env.warnings
 	mistakes := append(env.mistakes, c.readFile(env, src)...)
+	c.Warnings = env.warnings
 	if len(mistakes) > 0 {
 		return c, mistakes.sorted()
 	}
@@ -121,8 +121,14 @@ func (c *Config) readFile(env *environment, src Source) Mistakes {
 		return Mistakes{{File: path, Text: fmt.Sprintf("cannot be read: %v", err)}}
 	}
 	f, mistakes := ReadFile(path, b, src.Platforms, src.CheckKPI)
+	if len(mistakes) == 0 && len(f.Accounts()) == 0 {
+		env.warnings = append(env.warnings, path+" lists no account: those are read that are connected, on the pages or by `jauge connect`")
+	}
 	c.File = f
 	c.Schedule.Every, c.Schedule.Ladder = f.Schedules, f.Ladder
+	if len(mistakes) == 0 && len(f.Accounts()) == 0 {
+		env.warnings = append(env.warnings, path+" lists no account: only those are read that are connected, on the pages or by `jauge connect`")
+	}
 	return mistakes
 }
 

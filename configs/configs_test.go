@@ -184,6 +184,18 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
+// All accounts may be connected ones.
+func TestFileWithoutAccounts(t *testing.T) {
+	for _, file := range []string{"brands: []\n", "brands:\n  - name: acme\n    accounts: []\n", "schedules: {bluesky: {refresh: \"@every 1h\"}}\n"} {
+		c, ms := loadFrom(t, configs.Source{
+			ReadFile: func(string) ([]byte, error) { return []byte(file), nil }, Platforms: platforms(), NeedFile: true,
+		})
+		if len(ms) > 0 || len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "jauge.yaml lists no account") {
+			t.Errorf("%q gave mistakes %v and warnings %q", file, ms, c.Warnings)
+		}
+	}
+}
+
 func TestSecretFromFileIsMasked(t *testing.T) {
 	files := map[string]string{"/run/token": "s3cret\n", "/run/empty": "\n"}
 	read := func(p string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,11 +90,11 @@ func ReadFile(path string, b []byte, platforms []collectors.Platform, check func
 		r.platforms[p.Name] = p
 		r.names = append(r.names, string(p.Name))
 	}
-	if root := r.parse(b); root != nil {
+	switch root := r.parse(b); {
+	case root != nil:
 		r.root(root)
-	}
-	if len(r.mistakes) == 0 && len(r.file.Accounts()) == 0 {
-		r.mistake(1, "lists no account: write at least one brand with one account, as in configs/example.yaml")
+	case len(r.mistakes) == 0: // cut short, perhaps; who wants all accounts to be connected ones says so by "brands: []"
+		r.mistake(1, "is empty: list brands and accounts as in configs/example.yaml, or write brands: [] and connect accounts")
 	}
 	for _, k := range r.file.KPIs {
 		if check == nil {
