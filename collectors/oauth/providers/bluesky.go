@@ -25,8 +25,14 @@ const (
 
 	// How long a session may last, and a refresh token of a confidential client, in the authorization server that Bluesky
 	// publishes (constants of its oauth-provider, 0.15).
-	publicSession = 14 * 24 * time.Hour
-	refreshLife   = 90 * 24 * time.Hour
+	publicSession       = 14 * 24 * time.Hour
+	confidentialSession = 2 * 365 * 24 * time.Hour
+	refreshLife         = 90 * 24 * time.Hour
+	// publicNotice is how long before its end a public client's session is known to end: the vault warns of ends two weeks
+	// ahead, and would warn from the first day on.
+	publicNotice = 3 * 24 * time.Hour
+
+	sessionEnds = "session_ends" // in Token.Extra
 )
 
 // bluesky is any server of the AT Protocol: each account's handle tells which.
@@ -159,12 +165,12 @@ func (blueskyDialect) Exchange(ctx context.Context, c *oauth.Call, s *oauth.Star
 	if s.Expect == "" || t.Subject != s.Expect {
 		return nil, &oauth.FlowError{Kind: oauth.FlowWrongAccount, Err: fmt.Errorf("consent was given for %s instead of %s", t.Subject, s.Expect)}
 	}
-	if t.RefreshExpiry.IsZero() && t.Refresh != "" {
-		t.RefreshExpiry = t.Issued.Add(publicSession)
-		if confidential(c) {
-			t.RefreshExpiry = t.Issued.Add(refreshLife)
-		}
+	life := publicSession
+	if confidential(c) {
+		life = confidentialSession
 	}
+	t.Extra = map[string]string{sessionEnds: t.Issued.Add(life).Format(time.RFC3339)}
+	bound(c, t)
 	return t, nil
 }
 
@@ -182,13 +188,25 @@ func (blueskyDialect) Renew(ctx context.Context, c *oauth.Call, old *oauth.Token
 	if t.Subject != "" && old.Subject != "" && t.Subject != old.Subject {
 		return nil, fmt.Errorf("renew: %w", &oauth.TokenError{Status: http.StatusOK, Code: otherAccount, Text: "the token is for another account"})
 	}
-	if t.RefreshExpiry.IsZero() && t.Refresh != "" {
-		t.RefreshExpiry = old.RefreshExpiry // a public client's session ends when it ends
-		if confidential(c) {
-			t.RefreshExpiry = t.Issued.Add(refreshLife)
+	t = oauth.Inherit(t, old)
+	bound(c, t)
+	return t, nil
+}
+
+// bound puts the end of the refresh token into a token, which no answer tells: the session's, or that of a confidential
+// client's single refresh token, which moves with each renewal.
+func bound(c *oauth.Call, t *oauth.Token) {
+	end, err := time.Parse(time.RFC3339, t.Extra[sessionEnds])
+	switch {
+	case err != nil || t.Refresh == "":
+	case confidential(c):
+		t.RefreshExpiry = t.Issued.Add(refreshLife)
+		if end.Before(t.RefreshExpiry) {
+			t.RefreshExpiry = end
 		}
+	case t.Issued.After(end.Add(-publicNotice)):
+		t.RefreshExpiry = end
 	}
-	return oauth.Inherit(t, old), nil
 }
 
 // fetchProven asks the token endpoint. Only a token bound to the key will do.

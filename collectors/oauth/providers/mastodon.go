@@ -37,11 +37,9 @@ func mastodon() oauth.Provider {
 // mastodonDialect is the standard, at a server that the user names.
 type mastodonDialect struct{ oauth.Standard }
 
-// Begin finds the server that was typed, and registers there unless the operator has.
-//
-// Server.Issuer is the server by the name that accounts bear (id@name); Server.Resource is where it is called, which is
-// elsewhere where the operator put something in its place.
-func (d mastodonDialect) Begin(ctx context.Context, c *oauth.Call, s *oauth.Start, input string) error {
+// Find tells the server that was typed. Server.Issuer is the server by the name that accounts bear (id@name);
+// Server.Resource is where it is called, which is elsewhere where the operator put something in its place.
+func (mastodonDialect) Find(ctx context.Context, c *oauth.Call, input string) error {
 	in, err := parseInstance(c, input)
 	if err != nil {
 		return err
@@ -50,10 +48,19 @@ func (d mastodonDialect) Begin(ctx context.Context, c *oauth.Call, s *oauth.Star
 		in.name = homeOf(ctx, c, in)
 	}
 	*c.Server = oauth.Server{Issuer: "https://" + in.name, Resource: first(mastodonBase(c), "https://"+in.name)}
-	s.Hint = in.name
+	return nil
+}
+
+// Begin finds the server, and registers there unless the operator has.
+func (d mastodonDialect) Begin(ctx context.Context, c *oauth.Call, s *oauth.Start, input string) error {
+	if err := d.Find(ctx, c, input); err != nil {
+		return err
+	}
+	s.Hint = strings.TrimPrefix(c.Server.Issuer, "https://")
 	mine := c.Provider.Endpoints // of the operator, where set
-	found := &instanceServer{Register: c.Server.Resource + "/api/v1/apps"}
+	found := &instanceServer{}
 	if mine.Authorize == "" || mine.Token == "" || c.App.ClientID == "" {
+		var err error
 		if found, err = discover(ctx, c); err != nil {
 			return err
 		}
@@ -119,6 +126,7 @@ type instance struct{ name, user string }
 
 var (
 	instanceName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	publicName   = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`) // no address
 	instanceUser = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 )
 
@@ -185,7 +193,7 @@ func homeOf(ctx context.Context, c *oauth.Call, in instance) string {
 		if err != nil || u.Scheme != "https" {
 			continue
 		}
-		if host := strings.ToLower(u.Host); instanceName.MatchString(host) && strings.Contains(host, ".") {
+		if host := strings.ToLower(u.Host); publicName.MatchString(host) {
 			return host
 		}
 	}
@@ -234,7 +242,10 @@ func mastodonRefused(status int, h http.Header, body []byte) oauth.Cause {
 	return oauth.CauseNone
 }
 
-var _ oauth.Dialect = mastodonDialect{}
+var (
+	_ oauth.Dialect = mastodonDialect{}
+	_ oauth.Finder  = mastodonDialect{}
+)
 
 // flowProvider is the failure of a server that does not do its part.
 func flowProvider(format string, args ...any) error {
