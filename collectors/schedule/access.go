@@ -11,8 +11,9 @@ import (
 // Access finds out how an account may be read; collectors/oauth offers it.
 type Access interface {
 	// Client returns the client for an account and the name of the grant that it belongs to, "" for public reading:
-	// accounts are read together in one call of a collector only where the grant is the same. A client is authorised,
-	// paced and instrumented. It must not do I/O, nor call the scheduler, Wake apart.
+	// accounts are read together in one call of a collector where the grant is the same, with the client of one of them,
+	// so accounts whose clients differ need names of their own. A client is authorised, paced and instrumented. Client
+	// must not do I/O, nor call the scheduler, Wake apart.
 	//
 	// A *jauge.Error whose reason is not temporary (ReasonAuth, ReasonScope) says that nobody may read the account
 	// until somebody has acted: it is parked, and no call is made. Where errors.Is(err, jauge.ErrPaused) it was a human

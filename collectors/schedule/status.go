@@ -52,7 +52,7 @@ func (s *Scheduler) Status(ctx context.Context) ([]AccountStatus, error) {
 			if p := s.ask(&f); p.parked() {
 				st.Parked, st.Paused = p.err, errors.Is(p.err, jauge.ErrPaused)
 			} else {
-				st.NextRun = l.nextTurn(&f, now)
+				st.NextRun = l.next(&f, now)
 			}
 		}
 		out = append(out, st)

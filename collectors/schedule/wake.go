@@ -128,6 +128,17 @@ func (s *Scheduler) Next(k jauge.Key) (time.Time, bool) {
 	return l.nextOf(e, time.Now().UTC()), true
 }
 
+// next is when an account is read next, whether it stands in the table already or not.
+func (l *lane) next(f *jauge.Followed, now time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := placeOf(f)
+	if e, ok := l.table.find(at); ok {
+		return l.nextOf(e, now)
+	}
+	return l.nextAt(at.phase, now)
+}
+
 // nextOf is when an account of the table is read next. The lane is locked.
 func (l *lane) nextOf(e entry, now time.Time) time.Time {
 	switch t := l.pending[e.ref]; t.what {
