@@ -261,6 +261,14 @@ func (v *Vault) Static(ctx context.Context, provider, input string, token jauge.
 		return Grant{}, nil, beginError(clean(err, c, token))
 	}
 	t := &Token{Access: token, Issued: time.Now().UTC()}
+	if i, ok := p.dialect().(Inspector); ok {
+		if err := clean(i.Inspect(ctx, c, t), c, token); err != nil {
+			if _, ok := errors.AsType[*TokenError](err); ok {
+				return Grant{}, nil, &FlowError{FlowBadInput, err} // it is worth nothing
+			}
+			return Grant{}, nil, beginError(err)
+		}
+	}
 	return v.connect(ctx, p, v.newRecord(p, c.Server, t, true))
 }
 

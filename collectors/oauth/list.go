@@ -73,14 +73,12 @@ func (l *listCarrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode >= http.StatusBadRequest && resp.StatusCode <= http.StatusForbidden {
-		c := verdict(l.p, resp)
-		l.mu.Lock()
-		l.refused = true
-		if c != CauseNone {
-			l.worst = c
-		}
-		l.mu.Unlock()
+	c := verdict(l.p, resp)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = l.refused || refused(resp)
+	if c != CauseNone {
+		l.worst = c
 	}
 	return resp, nil
 }

@@ -13,7 +13,7 @@ const maxJudged = 64 << 10
 
 // verdict tells what an API answer means for the grant, by Provider.Refused; the answer can be read as before.
 func verdict(p *Provider, resp *http.Response) Cause {
-	if resp.StatusCode < http.StatusBadRequest || resp.StatusCode > http.StatusForbidden {
+	if !refused(resp) && (!p.Enveloped || resp.StatusCode != http.StatusOK) {
 		return CauseNone
 	}
 	if p.Refused == nil {
@@ -32,6 +32,11 @@ func verdict(p *Provider, resp *http.Response) Cause {
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(body), rest), resp.Body}
 	return p.Refused(resp.StatusCode, resp.Header, body)
+}
+
+// refused tells whether an answer's status can speak of the grant.
+func refused(resp *http.Response) bool {
+	return resp.StatusCode >= http.StatusBadRequest && resp.StatusCode <= http.StatusForbidden
 }
 
 type failing struct{ err error }

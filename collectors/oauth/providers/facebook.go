@@ -43,7 +43,7 @@ func facebook() oauth.Provider {
 			Revoke: "https://graph.facebook.com/{version}/me/permissions",
 		},
 		Base: "https://graph.facebook.com/{version}",
-		API:  collectors.API{Version: graphVersion, Sunsets: append(graphSunsets(), facebookMetrics()...)},
+		API:  collectors.API{Version: graphVersion, Sunsets: graphSunsets()},
 		Scopes: []string{
 			"pages_show_list",           // which pages there are
 			"pages_read_engagement",     // a page's posts
@@ -66,27 +66,6 @@ func facebook() oauth.Provider {
 		Hint: "Pages that come through a business need business_management, or ads_read for Instagram, as well: add them in JAUGE_FACEBOOK_SCOPES. " +
 			"A person without a role in the app can connect only once its review is passed. Best for a server that nobody looks after: the " +
 			"token of a system user with the pages assigned, which does not end.",
-	}
-}
-
-// facebookMetrics are the ends of metrics, in all versions at once, that others still name.
-func facebookMetrics() []collectors.Sunset {
-	const log = "https://developers.facebook.com/docs/platforminsights/page/deprecated-metrics"
-	november, june := day(2025, time.November, 15), day(2026, time.June, 15)
-	metric := func(name string, ends time.Time, then string) collectors.Sunset {
-		return collectors.Sunset{Kind: collectors.SunsetMetric, Name: name, Ends: ends, Then: then, From: log}
-	}
-	return []collectors.Sunset{
-		metric("page_impressions", november, "page_media_view"),
-		metric("post_impressions", november, "post_media_view"),
-		metric("page_fans", november, "page_follows"),
-		metric("page_fan_adds", november, "page_daily_follows"),
-		metric("page_fan_removes", november, "page_daily_unfollows_unique"),
-		metric("page_impressions_unique", june, "page_total_media_view_unique"),
-		metric("post_impressions_unique", june, "post_total_media_view_unique"),
-		metric("page_video_views_unique", june, ""),
-		metric("post_video_views_unique", june, ""),
-		metric("page_video_views_10s", june, ""),
 	}
 }
 

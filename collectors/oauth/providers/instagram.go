@@ -25,7 +25,7 @@ func instagram() oauth.Provider {
 			// No way to revoke is documented: a user does it in the settings.
 		},
 		Base:      "https://graph.instagram.com/{version}",
-		API:       collectors.API{Version: graphVersion, Sunsets: append(graphSunsets(), instagramMetrics()...)},
+		API:       collectors.API{Version: graphVersion, Sunsets: graphSunsets()},
 		Scopes:    []string{"instagram_business_basic", "instagram_business_manage_insights"},
 		Separator: ",",
 		Auth:      oauth.InParams,
@@ -39,21 +39,6 @@ func instagram() oauth.Provider {
 		Docs: "https://developers.facebook.com/apps",
 		Hint: "Use the Instagram app id and secret, which differ from those of the Meta app around it. The account must be a professional one. " +
 			"The redirect address must be registered character by character.",
-	}
-}
-
-// instagramMetrics are the ends of metrics that others still name.
-func instagramMetrics() []collectors.Sunset {
-	april := day(2025, time.April, 21)
-	metric := func(name string, then string) collectors.Sunset {
-		return collectors.Sunset{
-			Kind: collectors.SunsetMetric, Name: name, Ends: april, Then: then,
-			From: "https://developers.facebook.com/docs/instagram-platform/changelog",
-		}
-	}
-	return []collectors.Sunset{
-		metric("impressions", "views"), metric("plays", "views"), metric("video_views", "views"),
-		metric("clips_replays_count", "views"), metric("ig_reels_aggregated_all_plays_count", "views"),
 	}
 }
 

@@ -49,7 +49,8 @@ func metaDead() map[string]oauth.Cause {
 	return dead
 }
 
-// graphSunsets are the ends of the Graph API's versions, which Instagram counts in the same numbers.
+// graphSunsets are the ends of the Graph API's versions, which Instagram counts in the same numbers. Metrics end in all
+// versions at once: the collector that asks for them has their ends.
 func graphSunsets() []collectors.Sunset {
 	ends := []struct {
 		version string
@@ -63,14 +64,11 @@ func graphSunsets() []collectors.Sunset {
 	out := make([]collectors.Sunset, 0, len(ends))
 	for _, e := range ends {
 		out = append(out, collectors.Sunset{
-			Kind: collectors.SunsetVersion, Name: e.version, Ends: day(e.year, e.month, e.day), Then: graphVersion, From: graphLog,
+			Kind: collectors.SunsetVersion, Name: e.version, Ends: time.Date(e.year, e.month, e.day, 0, 0, 0, 0, time.UTC),
+			Then: graphVersion, From: graphLog,
 		})
 	}
 	return out
-}
-
-func day(year int, month time.Month, d int) time.Time {
-	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
 }
 
 // metaError is the error of an API answer.
