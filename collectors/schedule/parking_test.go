@@ -89,26 +89,29 @@ func parkings(t *testing.T, seed uint64) {
 	}
 	r.close()
 	for id, cs := range closed {
-		for _, c := range cs {
-			if c.to.IsZero() {
-				c.to = time.Now()
-			}
-			if readBetween(r.world.readsOf(id), c.from.Add(settle), c.to.Add(-time.Nanosecond)) {
-				t.Errorf("%s was read while it was closed from %v to %v", id, c.from, c.to)
-			}
-		}
-		for _, at := range woken[id] {
-			if reclosed(cs, at, bound) {
-				continue
-			}
-			if !readBetween(r.world.readsOf(id), at, at.Add(bound)) {
-				t.Errorf("%s was woken at %v and not read within %v", id, at, bound)
-			}
-		}
+		held(t, r.world.readsOf(id), id, cs, woken[id], bound)
 	}
 	r.journal.check(t)
 	if len(r.world.misuse) > 0 {
 		t.Error(r.world.misuse)
+	}
+}
+
+// held holds an account's reads against when it was closed and woken.
+func held(t *testing.T, reads []time.Time, id string, cs []closing, woken []time.Time, bound time.Duration) {
+	t.Helper()
+	for _, c := range cs {
+		if c.to.IsZero() {
+			c.to = time.Now()
+		}
+		if readBetween(reads, c.from.Add(settle), c.to.Add(-time.Nanosecond)) {
+			t.Errorf("%s was read while it was closed from %v to %v", id, c.from, c.to)
+		}
+	}
+	for _, at := range woken {
+		if !reclosed(cs, at, bound) && !readBetween(reads, at, at.Add(bound)) {
+			t.Errorf("%s was woken at %v and not read within %v", id, at, bound)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ func (s *Scheduler) Sync(ctx context.Context, accounts []Configured) ([]jauge.Ch
 	if err := s.reload(ctx); err != nil {
 		return nil, fmt.Errorf("sync accounts: %w", err)
 	}
+	s.nudge()
 	return changes, nil
 }
 

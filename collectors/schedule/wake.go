@@ -38,6 +38,11 @@ func (s *Scheduler) Wake(accounts ...jauge.Key) {
 			l.wake(s.placesOf(k), now)
 		}
 	}
+	s.nudge()
+}
+
+// nudge has Run look at once at what is due.
+func (s *Scheduler) nudge() {
 	select {
 	case s.kick <- struct{}{}:
 	default: // one is on its way
