@@ -25,8 +25,8 @@ type facebookFake struct {
 	mu    sync.Mutex
 	short map[string]bool // tokens of two hours
 	sixty int             // exchanges that asked for a system user's 60 days
-	pages string          // the token of the one page token that is served, beside those of grants
 	debug map[string]any  // what debug_token says of any token
+	read  func(token string)
 }
 
 // fakeFacebook is a person with three pages, one of them with an Instagram account.
@@ -93,6 +93,10 @@ func (f *facebookFake) routes(s *oauthtest.Server, mux *http.ServeMux) {
 		fmt.Fprint(w, `{"success":true}`)
 	})))
 	mux.HandleFunc("GET "+graph+"/me/accounts", f.proven(s.Guard("pages_show_list", f.accounts)))
+	mux.HandleFunc("GET "+graph+"/anything", f.proven(func(w http.ResponseWriter, r *http.Request) { // with a page's token
+		f.read(oauthtest.Bearer(r))
+		fmt.Fprint(w, `{"data":[]}`)
+	}))
 	mux.HandleFunc("GET "+graph+"/1020304/insights", f.proven(s.Guard("read_insights", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"data":[]}`)
 	})))
