@@ -126,9 +126,6 @@ func (c *Config) readFile(env *environment, src Source) Mistakes {
 	}
 	c.File = f
 	c.Schedule.Every, c.Schedule.Ladder = f.Schedules, f.Ladder
-	if len(mistakes) == 0 && len(f.Accounts()) == 0 {
-		env.warnings = append(env.warnings, path+" lists no account: only those are read that are connected, on the pages or by `jauge connect`")
-	}
 	return mistakes
 }
 
