@@ -188,7 +188,7 @@ func (b *tab) looks(what string) {
 	if wide := try(b, chromedp.Evaluate[int]("document.documentElement.scrollWidth")); wide > 390 {
 		b.t.Errorf("%s is %d pixels wide on a telephone of 390: it must be scrolled sideways", what, wide)
 	}
-	b.do("put the telephone away", chromedp.ResetViewport())
+	b.do("put the telephone away", chromedp.EmulateViewport(1280, 900))
 }
 
 // consent goes through the authorization server's pages by hand.

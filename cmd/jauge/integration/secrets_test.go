@@ -175,7 +175,10 @@ func everything(t *testing.T, s *surfer, j *jauge, ops *daemon, app *client, pub
 	s.visit(back)
 	s.visit(back)
 	p = s.visit(public + "/connect/x")
-	s.deny(app.issuer, s.submit(p, s.form(p, "/connect/x"), nil), "alder")
+	s.stop = func(to *url.URL) bool { return to.Host == app.AuthorizeHost }
+	p = s.submit(p, s.form(p, "/connect/x"), nil)
+	s.stop = nil
+	s.visit(public + "/oauth/callback?" + url.Values{"state": {p.address.Query().Get("state")}, "error": {"access_denied"}}.Encode())
 	for _, path := range []string{"/", "/accounts", "/connect", "/metrics", "/oauth/callback?code=x&state=y", "/nowhere"} {
 		s.visit(public + path)
 	}

@@ -41,13 +41,14 @@ func tapped(t *testing.T, server string, change func(*http.Response) error) *tap
 		// The server sees the tap's name: the addresses that it tells of itself lead back here.
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host },
 		ModifyResponse: func(r *http.Response) error {
-			tap.mu.Lock()
-			tap.calls = append(tap.calls, call{r.Request.Method, r.Request.URL.Path, r.Request.Header.Get("Authorization"), r.StatusCode})
-			tap.mu.Unlock()
+			var err error
 			if change != nil {
-				return change(r)
+				err = change(r)
 			}
-			return nil
+			tap.mu.Lock()
+			defer tap.mu.Unlock()
+			tap.calls = append(tap.calls, call{r.Request.Method, r.Request.URL.Path, r.Request.Header.Get("Authorization"), r.StatusCode})
+			return err
 		},
 	}
 	s := httptest.NewServer(proxy)
