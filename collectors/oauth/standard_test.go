@@ -318,7 +318,10 @@ func TestWhatWasSent(t *testing.T) {
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var requests int
 	call := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests++
+		if requests++; requests > 1 {
+			fmt.Fprint(w, `{"access_token":"from elsewhere"}`)
+			return
+		}
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	})
 	_, err := oauth.Standard{}.Renew(t.Context(), call, &oauth.Token{Refresh: "r-token"})
