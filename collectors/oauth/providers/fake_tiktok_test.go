@@ -24,7 +24,7 @@ func fakeTikTok() oauthtest.Fake {
 		oauthtest.JSON(w, status, map[string]any{"error": code, "error_description": text, "log_id": "202611220000"})
 	}
 	return oauthtest.Fake{
-		AccessLife: 7200e9, RefreshLife: 15552000e9,
+		AccessLife: 7200e9, RefreshLife: 15552000e9, OwnRevoke: true,
 		Challenge: func(verifier string) string {
 			sum := sha256.Sum256([]byte(verifier))
 			return hex.EncodeToString(sum[:])
@@ -74,6 +74,18 @@ func fakeTikTok() oauthtest.Fake {
 		// A login is one account: there is no other object to be refused.
 		Causes: map[oauthtest.Refusal]oauth.Cause{oauthtest.WrongObject: oauth.CauseNone},
 		Routes: func(s *oauthtest.Server, mux *http.ServeMux) {
+			mux.HandleFunc("POST open.tiktokapis.com/v2/oauth/revoke/", func(w http.ResponseWriter, r *http.Request) {
+				switch err := r.ParseForm(); {
+				case err != nil || r.URL.RawQuery != "":
+					refuse(w, 200, "invalid_request", "The request parameters are malformed.")
+				case !s.Client(r):
+					refuse(w, 200, "invalid_client", "Client authentication failed.")
+				case s.Scopes(r.PostForm.Get("token")) == nil: // a refresh token as well
+					refuse(w, 200, "invalid_grant", "Access token is invalid or expired.")
+				default:
+					s.End(r.PostForm.Get("token"))
+				}
+			})
 			mux.HandleFunc("GET open.tiktokapis.com/v2/user/info/", s.Guard("user.info.basic", func(w http.ResponseWriter, r *http.Request) {
 				user, granted := map[string]any{}, s.Scopes(oauthtest.Bearer(r))
 				all := map[string]string{

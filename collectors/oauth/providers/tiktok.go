@@ -91,12 +91,33 @@ func (d tiktokDialect) Renew(ctx context.Context, c *oauth.Call, old *oauth.Toke
 	return d.Standard.Renew(ctx, versioned(c), old)
 }
 
-// Revoke ends the grant by its access token.
+// Revoke ends the grant by its access token, the only one that is taken. A success has no body; an error may come with
+// status 200, and one that speaks of the token says that it was worth nothing before.
 func (tiktokDialect) Revoke(ctx context.Context, c *oauth.Call, t *oauth.Token) error {
 	c = versioned(c)
-	only := *t
-	only.Refresh = ""
-	return oauth.Standard{}.Revoke(ctx, c, &only)
+	address := c.Addresses().Revoke
+	if address == "" {
+		return nil
+	}
+	req, err := oauth.FormRequest(ctx, c, address, url.Values{"token": {t.Access.Reveal()}})
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	a, err := oauth.Fetch(ctx, c, req)
+	if err == nil {
+		var e struct {
+			Error text `json:"error"`
+		}
+		_ = json.Unmarshal(a.Body, &e) // a success has no body
+		if a.Status >= 200 && a.Status < 300 && e.Error == "" {
+			return nil
+		}
+		_, err = oauth.ReadToken(c, a) // reads the error
+		if e, ok := errors.AsType[*oauth.TokenError](err); ok && (e.Code == "invalid_grant" || e.Code == "access_token_invalid") {
+			return nil
+		}
+	}
+	return oauth.Blot(fmt.Errorf("revoke: %w", err), t.Access, c.Client().ClientSecret)
 }
 
 // tiktokError is the error that stands in every answer of the API; code is "ok" in a success.

@@ -67,6 +67,19 @@ func TestTikTokCode(t *testing.T) {
 	}
 }
 
+// TestTikTokRevokeRefused: an error with status 200 is no revocation.
+func TestTikTokRevokeRefused(t *testing.T) {
+	s := newStage(t, "tiktok", fakeTikTok())
+	tok := s.connect()
+	s.c.App.ClientSecret = "another-secret"
+	if e, ok := errors.AsType[*oauth.TokenError](s.d.Revoke(t.Context(), s.c, tok)); !ok || e.Code != "invalid_client" {
+		t.Errorf("revocation by another client gives %v", e)
+	}
+	if s.s.Scopes(tok.Access.Reveal()) == nil {
+		t.Error("the token was ended")
+	}
+}
+
 // TestTikTokLists: fields whose scope was not granted are not asked for, since they would fail the call.
 func TestTikTokLists(t *testing.T) {
 	s := newStage(t, "tiktok", fakeTikTok())
