@@ -54,6 +54,9 @@ func (v *Vault) Rotate(ctx context.Context) (resealed int, err error) {
 		}
 	}
 	if fromFile {
+		if err := lock.write(ctx); err != nil { // it was sealed by a key that goes
+			return resealed, err
+		}
 		ring := v.keys()[:1]
 		if err := writeKeyFile(v.deps.KeyFile, ring, false); err != nil {
 			return resealed, err
