@@ -20,9 +20,6 @@ import (
 // fakeTikTok is the Display API: client_key, challenges in hex, errors of the token endpoint with status 200, and tokens of
 // two hours whose refresh tokens serve once.
 func fakeTikTok() oauthtest.Fake {
-	refuse := func(w http.ResponseWriter, status int, code, text string) {
-		oauthtest.JSON(w, status, map[string]any{"error": code, "error_description": text, "log_id": "202611220000"})
-	}
 	return oauthtest.Fake{
 		AccessLife: 7200e9, RefreshLife: 15552000e9, OwnRevoke: true,
 		Challenge: func(verifier string) string {
@@ -39,28 +36,7 @@ func fakeTikTok() oauthtest.Fake {
 			}
 			return a
 		},
-		Refuse: func(w http.ResponseWriter, why oauthtest.Refusal) {
-			switch why {
-			case oauthtest.BadClient:
-				refuse(w, 200, "invalid_client", "Client authentication failed.")
-			case oauthtest.BadCode:
-				refuse(w, 200, "invalid_grant", "Authorization code is expired.")
-			case oauthtest.BadRefresh:
-				refuse(w, 200, "invalid_grant", "Refresh token is invalid or expired.")
-			case oauthtest.BadRedirect:
-				refuse(w, 200, "invalid_grant", "The redirect_uri is not matched with the uri when requesting code.")
-			case oauthtest.BadVerifier:
-				refuse(w, 200, "invalid_request", "Code verifier or code challenge is invalid.")
-			case oauthtest.Broken:
-				refuse(w, 500, "server_error", "Something went wrong.")
-			case oauthtest.Down:
-				refuse(w, 503, "temporarily_unavailable", "The server is overloaded.")
-			case oauthtest.Slow:
-				refuse(w, 429, "rate_limit_exceeded", "Too many requests.")
-			default:
-				refuse(w, 200, "invalid_request", "The request parameters are malformed.")
-			}
-		},
+		Refuse: tiktokRefuse,
 		RefuseAPI: func(w http.ResponseWriter, why oauthtest.Refusal) {
 			status, code := http.StatusUnauthorized, "access_token_invalid"
 			switch why {
@@ -72,44 +48,74 @@ func fakeTikTok() oauthtest.Fake {
 			tiktokAnswer(w, status, code, nil)
 		},
 		// A login is one account: there is no other object to be refused.
-		Causes: map[oauthtest.Refusal]oauth.Cause{oauthtest.WrongObject: oauth.CauseNone},
-		Routes: func(s *oauthtest.Server, mux *http.ServeMux) {
-			mux.HandleFunc("POST open.tiktokapis.com/v2/oauth/revoke/", func(w http.ResponseWriter, r *http.Request) {
-				switch err := r.ParseForm(); {
-				case err != nil || r.URL.RawQuery != "":
-					refuse(w, 200, "invalid_request", "The request parameters are malformed.")
-				case !s.Client(r):
-					refuse(w, 200, "invalid_client", "Client authentication failed.")
-				case s.Scopes(r.PostForm.Get("token")) == nil: // a refresh token as well
-					refuse(w, 200, "invalid_grant", "Access token is invalid or expired.")
-				default:
-					s.End(r.PostForm.Get("token"))
-				}
-			})
-			mux.HandleFunc("GET open.tiktokapis.com/v2/user/info/", s.Guard("user.info.basic", func(w http.ResponseWriter, r *http.Request) {
-				user, granted := map[string]any{}, s.Scopes(oauthtest.Bearer(r))
-				all := map[string]string{
-					"open_id": "afd97af1-b87b", "union_id": "u1", "avatar_url": "https://img.example/plume.jpg", "display_name": "Plume SA", "username": "plume",
-				}
-				for _, f := range strings.Split(r.FormValue("fields"), ",") {
-					if f == "username" && !strings.Contains(strings.Join(granted, ","), "user.info.profile") {
-						tiktokAnswer(w, http.StatusUnauthorized, "scope_not_authorized", nil)
-						return
-					}
-					if all[f] == "" {
-						tiktokAnswer(w, http.StatusBadRequest, "invalid_params", nil)
-						return
-					}
-					user[f] = all[f]
-				}
-				tiktokAnswer(w, http.StatusOK, "ok", map[string]any{"user": user})
-			}))
-		},
+		Causes:   map[oauthtest.Refusal]oauth.Cause{oauthtest.WrongObject: oauth.CauseNone},
+		Routes:   tiktokRoutes,
 		Probe:    "https://open.tiktokapis.com/v2/user/info/?fields=display_name",
 		Holder:   oauth.Holder{ID: "afd97af1-b87b", Handle: "plume", Name: "Plume SA"},
 		Subjects: []oauth.Subject{{Platform: jauge.TikTok, ID: "afd97af1-b87b", Handle: "plume", Name: "Plume SA", Avatar: "https://img.example/plume.jpg"}},
 		Withhold: "video.list",
 	}
+}
+
+// tiktokRefuse answers a token request that is refused: with status 200 where the request is at fault.
+func tiktokRefuse(w http.ResponseWriter, why oauthtest.Refusal) {
+	switch why {
+	case oauthtest.BadClient:
+		tiktokError(w, 200, "invalid_client", "Client authentication failed.")
+	case oauthtest.BadCode:
+		tiktokError(w, 200, "invalid_grant", "Authorization code is expired.")
+	case oauthtest.BadRefresh:
+		tiktokError(w, 200, "invalid_grant", "Refresh token is invalid or expired.")
+	case oauthtest.BadRedirect:
+		tiktokError(w, 200, "invalid_grant", "The redirect_uri is not matched with the uri when requesting code.")
+	case oauthtest.BadVerifier:
+		tiktokError(w, 200, "invalid_request", "Code verifier or code challenge is invalid.")
+	case oauthtest.Broken:
+		tiktokError(w, 500, "server_error", "Something went wrong.")
+	case oauthtest.Down:
+		tiktokError(w, 503, "temporarily_unavailable", "The server is overloaded.")
+	case oauthtest.Slow:
+		tiktokError(w, 429, "rate_limit_exceeded", "Too many requests.")
+	default:
+		tiktokError(w, 200, "invalid_request", "The request parameters are malformed.")
+	}
+}
+
+func tiktokError(w http.ResponseWriter, status int, code, text string) {
+	oauthtest.JSON(w, status, map[string]any{"error": code, "error_description": text, "log_id": "202611220000"})
+}
+
+func tiktokRoutes(s *oauthtest.Server, mux *http.ServeMux) {
+	mux.HandleFunc("POST open.tiktokapis.com/v2/oauth/revoke/", func(w http.ResponseWriter, r *http.Request) {
+		switch err := r.ParseForm(); {
+		case err != nil || r.URL.RawQuery != "":
+			tiktokError(w, 200, "invalid_request", "The request parameters are malformed.")
+		case !s.Client(r):
+			tiktokError(w, 200, "invalid_client", "Client authentication failed.")
+		case s.Scopes(r.PostForm.Get("token")) == nil: // a refresh token as well
+			tiktokError(w, 200, "invalid_grant", "Access token is invalid or expired.")
+		default:
+			s.End(r.PostForm.Get("token"))
+		}
+	})
+	mux.HandleFunc("GET open.tiktokapis.com/v2/user/info/", s.Guard("user.info.basic", func(w http.ResponseWriter, r *http.Request) {
+		user, granted := map[string]any{}, s.Scopes(oauthtest.Bearer(r))
+		all := map[string]string{
+			"open_id": "afd97af1-b87b", "union_id": "u1", "avatar_url": "https://img.example/plume.jpg", "display_name": "Plume SA", "username": "plume",
+		}
+		for _, f := range strings.Split(r.FormValue("fields"), ",") {
+			if f == "username" && !strings.Contains(strings.Join(granted, ","), "user.info.profile") {
+				tiktokAnswer(w, http.StatusUnauthorized, "scope_not_authorized", nil)
+				return
+			}
+			if all[f] == "" {
+				tiktokAnswer(w, http.StatusBadRequest, "invalid_params", nil)
+				return
+			}
+			user[f] = all[f]
+		}
+		tiktokAnswer(w, http.StatusOK, "ok", map[string]any{"user": user})
+	}))
 }
 
 func tiktokAnswer(w http.ResponseWriter, status int, code string, data any) {
