@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed assets
@@ -20,7 +21,8 @@ var assetFiles embed.FS
 // asset is a file that pages refer to, under an address that holds a hash of it: it can be kept for ever.
 type asset struct {
 	address, kind string
-	plain, zipped []byte
+	plain         []byte
+	zipped        func() []byte // made when the first browser asks: the daemon's start does not wait for it
 }
 
 // assets are the files by their names and by their addresses.
@@ -40,31 +42,23 @@ func newAssets() (*assets, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read asset: %w", err)
 		}
-		zipped, err := zip(b)
-		if err != nil {
-			return nil, fmt.Errorf("compress asset %s: %w", name, err)
-		}
 		sum := sha256.Sum256(b)
 		one := &asset{
 			address: "/assets/" + hex.EncodeToString(sum[:])[:hashDigits] + "/" + path.Base(name),
-			kind:    kinds[path.Ext(name)], plain: b, zipped: zipped,
+			kind:    kinds[path.Ext(name)], plain: b, zipped: sync.OnceValue(func() []byte { return zip(b) }),
 		}
 		a.byName[path.Base(name)], a.byAddress[one.address] = one, one
 	}
 	return a, nil
 }
 
-func zip(b []byte) ([]byte, error) {
+// zip compresses into memory, where nothing can fail.
+func zip(b []byte) []byte {
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller says of which file
-	}
-	if _, err := z.Write(b); err != nil {
-		return nil, err //nolint:wrapcheck // as above
-	}
-	err = z.Close()
-	return out.Bytes(), err //nolint:wrapcheck // as above
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(b)
+	_ = z.Close()
+	return out.Bytes()
 }
 
 // serve answers with an asset, and tells whether there is one.
@@ -80,7 +74,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) bool {
 	body := one.plain
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		body = one.zipped
+		body = one.zipped()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client went away: nothing to do

@@ -156,7 +156,7 @@ func TestSessionEnds(t *testing.T) {
 		v := visit(t, server(t, guarded(), backend(), pages.Deps{}), home)
 		v.login(password, "/")
 		in := func() bool { return v.get("/accounts").StatusCode == http.StatusOK }
-		for range 13 { // every 12 hours at most for six and a half days
+		for range 11 { // every 12 hours at most, for five days and a half
 			time.Sleep(12*time.Hour - time.Minute)
 			if !in() {
 				t.Fatal("a session in use ended early")
