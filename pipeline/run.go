@@ -32,7 +32,10 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 	p.buried, p.barrier = src.Buried, fl.wait
 	err := p.readVoid(ctx)
 	p.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to end before it began
+	case err != nil:
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
