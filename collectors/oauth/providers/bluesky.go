@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -308,40 +307,4 @@ func blueskyRefused(status int, h http.Header, body []byte) oauth.Cause {
 		return oauth.CauseTokenRefused
 	}
 	return oauth.CauseNone
-}
-
-// clientID is the name under which the daemon is known to a server: the address of its own document where it is served
-// under https, else that of a program on this machine, which needs no document.
-func clientID(c *oauth.Call) (string, error) {
-	if c.App.ClientID != "" {
-		return c.App.ClientID, nil
-	}
-	if strings.HasPrefix(c.Public, "https://") && strings.HasPrefix(c.Redirect, c.Public+"/") {
-		return c.Public + clientPath, nil
-	}
-	u, err := url.Parse(c.Redirect)
-	if err != nil {
-		return "", &oauth.FlowError{Kind: oauth.FlowBadRedirect, Err: errors.New("our redirect address is malformed")}
-	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err != nil || !ip.IsLoopback() || u.Scheme != "http" {
-		return "", &oauth.FlowError{Kind: oauth.FlowBadRedirect, Err: fmt.Errorf(
-			"%s is neither under an https JAUGE_PUBLIC_URL nor on http://127.0.0.1, and Bluesky takes no other", u.Host)}
-	}
-	return "http://localhost?" + url.Values{"redirect_uri": {c.Redirect}, "scope": {strings.Join(c.Provider.Scopes, " ")}}.Encode(), nil
-}
-
-// confidential tells whether the client names itself by its key: where its document is the daemon's own.
-func confidential(c *oauth.Call) bool {
-	id := c.Client().ClientID
-	return len(c.ClientKey) > 0 && c.App.ClientID == "" && strings.HasPrefix(id, "https://") && strings.HasSuffix(id, clientPath)
-}
-
-// first is the first value that is not empty.
-func first[T ~string](list ...T) T {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
