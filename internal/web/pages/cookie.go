@@ -76,7 +76,7 @@ func (s *Server) session(r *http.Request) *session {
 	}
 	now := time.Now()
 	begun, used := time.Unix(got.Begun, 0), time.Unix(got.Used, 0)
-	if now.Sub(begun) > sessionLife|| now.Sub(used) > sessionIdle || used.Sub(now) > clockAskew || s.ended.has(got.ID) {
+	if now.Sub(begun) > sessionLife || now.Sub(used) > sessionIdle || used.Sub(now) > clockAskew || s.ended.has(got.ID) {
 		return nil
 	}
 	return &got
