@@ -34,5 +34,6 @@ USER 65532:65532
 VOLUME /data
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=6s --start-period=30s CMD ["/usr/local/bin/jauge", "health"]
 ENTRYPOINT ["/usr/local/bin/jauge"]
 CMD ["run"]

@@ -51,7 +51,7 @@ var opAccounts = operation[struct{}, struct{}, []accountRow]{
 // accountRows lists the accounts that the scheduler remembers, those that the file lists, and those that are connected
 // and that no collector reads yet.
 func (a *App) accountRows(ctx context.Context) ([]accountRow, error) {
-	grants, err := a.vault.Grants(ctx)
+	grants, err := a.grants(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -75,8 +75,12 @@ type workers struct {
 
 // newApp makes an App; it does no I/O.
 func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platform) (*App, error) {
+	own := make([]collectors.Platform, len(platforms)) // with the operator's versions
+	for i, p := range platforms {
+		own[i] = cfg.Platform(p)
+	}
 	a := &App{
-		cfg: cfg, log: log, reg: prometheus.NewRegistry(), platforms: platforms, clients: map[jauge.Platform]*http.Client{},
+		cfg: cfg, log: log, reg: prometheus.NewRegistry(), platforms: own, clients: map[jauge.Platform]*http.Client{},
 	}
 	a.reg.MustRegister(
 		promcollectors.NewGoCollector(), promcollectors.NewProcessCollector(promcollectors.ProcessCollectorOpts{}),
@@ -88,7 +92,7 @@ func newApp(cfg *configs.Config, log *slog.Logger, platforms []collectors.Platfo
 	if err != nil {
 		return nil, fmt.Errorf("make metrics of the HTTP clients: %w", err)
 	}
-	for _, p := range platforms {
+	for _, p := range own {
 		deps := rest.Deps{Version: readBuild().Version, Metrics: metrics, Log: log, Exempt: []string{cfg.BaseURL[p.Name]}}
 		if a.clients[p.Name], err = rest.NewClient(p, cfg.HTTP, deps); err != nil {
 			return nil, fmt.Errorf("make HTTP client of %s: %w", p.Name, err)
@@ -121,7 +125,7 @@ func (a *App) newWorkers(cfg *configs.Config) (*workers, error) {
 	var err error
 	if w.schedule, err = schedule.New(cfg.Schedule, schedule.Deps{
 		Platforms: a.platforms, Bases: cfg.BaseURL, State: a.state, Appender: a.journal, Log: a.log, Metrics: w.reg,
-		Access: a.vault,
+		Access: schedule.AccessFunc(a.access),
 	}); err != nil {
 		w.reg.unregister()
 		return nil, fmt.Errorf("make the scheduler: %w", err)

@@ -104,7 +104,7 @@ var backPage = template.Must(template.New("back").Parse(`<!doctype html>
 
 // ServeHTTP takes the callback; an answer to something else than was begun here changes nothing.
 func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if !strings.HasSuffix(r.URL.Path, "/callback") || r.URL.Query().Get("state") == "" {
+	if !strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/callback") || r.URL.Query().Get("state") == "" {
 		w.answer(rw, http.StatusNotFound, "Nothing here", "Open the address that the command printed.")
 		return
 	}

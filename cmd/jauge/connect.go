@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jauge.dev/jauge"
 	"jauge.dev/jauge/collectors/oauth"
 	"jauge.dev/jauge/configs"
 )
@@ -73,8 +72,6 @@ func newConnect(c *cli) *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.pick, "pick", nil, "follow this id or handle, without asking; may be repeated")
 	cmd.Flags().StringVar(&f.brand, "brand", "", "the brand that the accounts belong to (default: the only brand of the file, else the account's name)")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "take a token that never changes from this file instead of asking (system users)")
-	cmd.MarkFlagsMutuallyExclusive("all", "pick")
-	cmd.MarkFlagsMutuallyExclusive("token-file", "paste")
 	return cmd
 }
 
@@ -92,6 +89,10 @@ func (s *connecting) run() error {
 	p := providerNamed(s.provider)
 	input := cmp.Or(s.f.handle, s.f.instance)
 	switch {
+	case s.f.all && len(s.f.pick) > 0:
+		return usagef("--all and --pick contradict each other: give one of them")
+	case s.f.tokenFile != "" && s.f.paste:
+		return usagef("--token-file and --paste contradict each other: give one of them")
 	case p.Ask == oauth.AskHandle && s.f.handle == "":
 		return usagef("connect %s needs --handle: its account tells the server to ask", s.provider)
 	case p.Ask == oauth.AskInstance && s.f.instance == "":
@@ -320,132 +321,6 @@ func picked(subjects []connectable, names []string) ([]string, error) {
 		keys = append(keys, subjects[i].Key)
 	}
 	return keys, nil
-}
-
-// What crosses the socket.
-type (
-	beginRequest struct {
-		Provider, Input, Redirect, Browser string
-	}
-	begun struct {
-		URL     string
-		Problem *flowProblem
-	}
-	completeRequest struct {
-		Callback url.Values
-		Browser  string
-	}
-	staticRequest struct {
-		Provider, Input, Token string
-	}
-	followRequest struct {
-		Grant string
-		Keys  []string
-		Brand string
-	}
-	// completed is a grant without its tokens.
-	completed struct {
-		Grant, Holder, State, Advice string
-		Subjects                     []connectable
-		Problem                      *flowProblem
-	}
-	connectable struct {
-		Key, Platform, ID, Handle, Name, Avatar, Brand string
-	}
-	// flowProblem is an oauth.FlowError as it crosses the socket.
-	flowProblem struct {
-		Kind oauth.FlowKind
-		Text string
-	}
-)
-
-// Error says what happened.
-func (p *flowProblem) Error() string { return p.Text }
-
-func problemOf(err error) *flowProblem {
-	if f, ok := errors.AsType[*oauth.FlowError](err); ok {
-		return &flowProblem{f.Kind, f.Error()}
-	}
-	return nil
-}
-
-func (d completed) checked(err error) (completed, error) {
-	if err == nil && d.Problem != nil {
-		err = d.Problem
-	}
-	return d, err
-}
-
-func completedOf(g oauth.Grant, subjects []oauth.Subject) completed {
-	d := completed{
-		Grant: g.ID, Holder: cmp.Or(g.Holder.Handle, g.Holder.Name, g.Holder.ID), State: string(g.State), Advice: oauth.Advice(g.State, g.Cause),
-	}
-	for _, s := range subjects {
-		d.Subjects = append(d.Subjects, connectable{
-			Key: subjectKey(s.Platform, s.ID), Platform: string(s.Platform), ID: s.ID, Handle: s.Handle, Name: s.Name, Avatar: s.Avatar,
-		})
-	}
-	return d
-}
-
-func subjectKey(p jauge.Platform, id string) string {
-	return jauge.Key{Platform: p, Account: id}.String()
-}
-
-var opConnectBegin = operation[beginRequest, struct{}, begun]{
-	name: "connect-begin", parts: partVault,
-	do: func(ctx context.Context, a *App, q beginRequest, _ func(struct{})) (begun, error) {
-		address, err := a.vault.Begin(ctx, oauth.BeginRequest{Provider: q.Provider, Input: q.Input, Redirect: q.Redirect, Browser: q.Browser})
-		if p := problemOf(err); p != nil {
-			return begun{Problem: p}, nil
-		}
-		return begun{URL: address}, err
-	},
-}
-
-var opConnectComplete = operation[completeRequest, struct{}, completed]{
-	name: "connect-complete", parts: partVault,
-	do: func(ctx context.Context, a *App, q completeRequest, _ func(struct{})) (completed, error) {
-		g, subjects, err := a.vault.Complete(ctx, q.Callback, q.Browser)
-		if p := problemOf(err); p != nil {
-			return completed{Problem: p}, nil
-		}
-		if err != nil {
-			return completed{}, err
-		}
-		return completedOf(g, subjects), a.granted(ctx)
-	},
-}
-
-var opConnectStatic = operation[staticRequest, struct{}, completed]{
-	name: "connect-static", parts: partVault,
-	do: func(ctx context.Context, a *App, q staticRequest, _ func(struct{})) (completed, error) {
-		g, subjects, err := a.vault.Static(ctx, q.Provider, q.Input, jauge.Secret(q.Token))
-		if p := problemOf(err); p != nil {
-			return completed{Problem: p}, nil
-		}
-		if err != nil {
-			return completed{}, err
-		}
-		return completedOf(g, subjects), a.granted(ctx)
-	},
-}
-
-var opConnectFollow = operation[followRequest, struct{}, []connectable]{
-	name: "connect-follow", parts: partVault,
-	do: func(ctx context.Context, a *App, q followRequest, _ func(struct{})) ([]connectable, error) {
-		g, err := a.vault.Follow(ctx, q.Grant, q.Keys, q.Brand)
-		if err != nil {
-			return nil, err
-		}
-		var out []connectable
-		for _, f := range g.Follows {
-			out = append(out, connectable{
-				Key: subjectKey(f.Platform, f.ID), Platform: string(f.Platform), ID: f.ID, Handle: f.Handle, Name: f.Name, Brand: f.Brand,
-			})
-		}
-		return out, a.granted(ctx)
-	},
 }
 
 // connectTimeout bounds how long a command waits for somebody in a browser.

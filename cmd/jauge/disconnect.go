@@ -40,7 +40,7 @@ var opDisconnect = operation[string, struct{}, disconnected]{
 
 // disconnect finds an account or a grant by name and ends it.
 func (a *App) disconnect(ctx context.Context, name string) (disconnected, error) {
-	grants, err := a.vault.Grants(ctx)
+	grants, err := a.grants(ctx)
 	if err != nil {
 		return disconnected{}, err
 	}

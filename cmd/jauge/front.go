@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -81,11 +82,17 @@ func (f *front) serve(ctx context.Context, a *App) error {
 	return g.Wait()
 }
 
+const sessionKeyBytes = 32
+
 // pages makes the pages; the vault is open.
 func (a *App) pages(ctx context.Context, listen string, health http.Handler) (http.Handler, error) {
-	key, err := a.vault.Secret(ctx, "session")
-	if err != nil {
-		return nil, fmt.Errorf("make the key of sessions: %w", err)
+	key := make([]byte, sessionKeyBytes)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	var err error
+	if a.cfg.Vaulted() { // replicas know each other's sessions, and a restart ends none
+		if key, err = a.vault.Secret(ctx, "session"); err != nil {
+			return nil, fmt.Errorf("make the key of sessions: %w", err)
+		}
 	}
 	cfg := pages.Config{
 		Listen: listen, AdminHash: a.cfg.Access.AdminPasswordHash, ForwardHeader: a.cfg.Access.ForwardAuthHeader,
@@ -98,7 +105,7 @@ func (a *App) pages(ctx context.Context, listen string, health http.Handler) (ht
 		}
 	}
 	deps := pages.Deps{Log: a.log, Health: health, Version: readBuild().Version}
-	if cfg.Public != nil && cfg.Public.Scheme == "https" {
+	if cfg.Public != nil && cfg.Public.Scheme == "https" && a.cfg.Vaulted() {
 		deps.ClientMetadata, deps.Keys, err = a.clientDocuments()
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"fmt"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"jauge.dev/jauge/collectors/schedule"
 	"jauge.dev/jauge/configs"
 	"jauge.dev/jauge/storage/natskv"
+	"jauge.dev/jauge/storage/state"
 )
 
 // allProviders is the list of what can be connected, without the operator's settings.
@@ -92,9 +94,24 @@ func (a *App) alert(c oauth.Change) {
 	for _, f := range c.Grant.Follows {
 		keys = append(keys, jauge.Key{Platform: f.Platform, Account: f.ID})
 	}
-	if !c.Grant.State.Parked() {
+	was, is := c.Was, c.Grant.State
+	if c.Follow != nil {
+		keys = []jauge.Key{{Platform: c.Follow.Platform, Account: c.Follow.ID}}
+		is = cmp.Or(c.Follow.State, is)
+	}
+	if was.Parked() && !is.Parked() {
 		a.wake(keys...)
 	}
+}
+
+// access hands out the clients by which accounts are read. Accounts of one grant may have tokens of their own (pages of
+// Facebook), and the client signs with the account's: so no two are read together.
+func (a *App) access(acc jauge.Account) (*http.Client, string, error) {
+	hc, grant, err := a.vault.Client(acc)
+	if grant != "" {
+		grant += " " + subjectKey(acc.Platform, cmp.Or(acc.ID, acc.Handle))
+	}
+	return hc, grant, err
 }
 
 // wake has accounts read at once that may be read again. Workers that are being replaced ask anew by themselves.
@@ -117,8 +134,20 @@ func (a *App) newSealed(cfg *configs.Config) (oauth.Store, error) {
 	return kv, err
 }
 
+// What the vault's records may lie in.
+var (
+	_ oauth.Store = (*state.DB)(nil)
+	_ oauth.Store = (*natskv.Store)(nil)
+)
+
 // openVault opens the vault and what it lies in.
+//
+// Replicas share a key that somebody has to set: without it nothing can be connected, and what is public is read all the
+// same.
 func (a *App) openVault(ctx context.Context) error {
+	if !a.cfg.Vaulted() {
+		return nil
+	}
 	if a.shared != nil {
 		if err := a.shared.Open(ctx); err != nil {
 			return fmt.Errorf("open the shared vault: %w", err)
@@ -130,6 +159,31 @@ func (a *App) openVault(ctx context.Context) error {
 	}
 	a.undo.push("vault", func(context.Context) error { a.vault.Close(); return nil })
 	return nil
+}
+
+// grants lists the grants; none where there is no vault.
+func (a *App) grants(ctx context.Context) ([]oauth.Grant, error) {
+	if !a.cfg.Vaulted() {
+		return nil, nil
+	}
+	return a.vault.Grants(ctx)
+}
+
+// needVault says why nothing can be connected, nil where it can.
+func (a *App) needVault() error {
+	if a.cfg.Vaulted() {
+		return nil
+	}
+	return &oauth.FlowError{Kind: oauth.FlowNotConfigured, Err: errors.New(
+		"with an external NATS the key of the vault has to be set: make one by `jauge vault key` and set JAUGE_VAULT_KEY on each replica")}
+}
+
+// renewGrants keeps grants renewed until ctx ends.
+func (a *App) renewGrants(ctx context.Context) error {
+	if !a.cfg.Vaulted() {
+		return nil
+	}
+	return a.vault.Run(ctx)
 }
 
 // followGrants brings the scheduler's list up to date when accounts are connected or ended by another replica.
@@ -160,7 +214,7 @@ const grantsEvery = 10 * time.Second
 
 // followedByGrants is a text that changes when what is connected does.
 func (a *App) followedByGrants(ctx context.Context) (string, error) {
-	grants, err := a.vault.Grants(ctx)
+	grants, err := a.grants(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -184,7 +238,7 @@ func (a *App) granted(ctx context.Context) error {
 // connected lists the followed accounts of all grants that a collector of this version can read and that the file does
 // not list.
 func (a *App) connected(ctx context.Context, file *configs.File) ([]schedule.Configured, error) {
-	grants, err := a.vault.Grants(ctx)
+	grants, err := a.grants(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list connected accounts: %w", err)
 	}

@@ -62,7 +62,7 @@ func (s site) Accounts(ctx context.Context) ([]pages.Account, error) {
 
 // Platforms lists what can be connected.
 func (s site) Platforms(ctx context.Context) ([]pages.Platform, error) {
-	grants, err := s.a.vault.Grants(ctx)
+	grants, err := s.a.grants(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,9 @@ func (s site) Begin(ctx context.Context, platform, input, browser string) (strin
 	if providerNamed(platform) == nil {
 		return "", &pages.Problem{Kind: pages.ProblemNotFound, Platform: platform}
 	}
+	if err := s.a.needVault(); err != nil {
+		return "", problemPage(err, platform)
+	}
 	address, err := s.a.vault.Begin(ctx, oauth.BeginRequest{
 		Provider: platform, Input: strings.TrimSpace(input), Redirect: redirectOf(s.a.cfg), Browser: browser,
 	})
@@ -160,7 +163,7 @@ func (s site) Complete(ctx context.Context, callback url.Values, browser string)
 
 // Choice tells what a grant can follow.
 func (s site) Choice(ctx context.Context, grant string) (pages.Choice, error) {
-	grants, err := s.a.vault.Grants(ctx)
+	grants, err := s.a.grants(ctx)
 	if err != nil {
 		return pages.Choice{}, err
 	}
@@ -250,7 +253,7 @@ func (s site) Remove(ctx context.Context, account string) error {
 
 // follow finds a connected account by its key.
 func (s site) follow(ctx context.Context, account string) (*oauth.Grant, *oauth.Follow, error) {
-	grants, err := s.a.vault.Grants(ctx)
+	grants, err := s.a.grants(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -50,6 +50,12 @@ func (a *App) parts() []web.Part {
 			}
 			return nil
 		})},
+		{Name: "vault", Check: after(func(ctx context.Context) error {
+			if a.shared == nil || !a.cfg.Vaulted() {
+				return nil
+			}
+			return a.shared.Ping(ctx)
+		})},
 		{Name: "journal", Check: after(func(context.Context) error { return a.journal.Health() })},
 		{Name: "store", Check: after(func(ctx context.Context) error {
 			if err := a.store.Ping(ctx); err != nil {

@@ -33,7 +33,7 @@ func newRoot(c *cli) *cobra.Command {
 	}
 	root.AddCommand(
 		newRun(c), newCheck(c), newCollect(c), newBackfill(c), newAccounts(c), newKPI(c), newQuery(c), newReplay(c),
-		newDeadLetter(c), newConnect(c), newDisconnect(c), newVault(c), newHashPassword(c), newVersion(c), newDocs(c),
+		newDeadLetter(c), newConnect(c), newDisconnect(c), newVault(c), newHashPassword(c), newHealth(c), newVersion(c), newDocs(c),
 	)
 	for _, cmd := range root.Commands() {
 		requireSubcommand(cmd)

@@ -99,7 +99,7 @@ func (a *App) serve(ctx context.Context, f *front, load func() (*configs.Config,
 	g.Go(func() error { return web.Serve(ctx, sock, web.Commands(a.commands()), a.log) })
 	reloads := make(chan *configs.Config)
 	g.Go(func() error { return a.watch(ctx, load, reloads) })
-	g.Go(func() error { return a.vault.Run(ctx) })
+	g.Go(func() error { return a.renewGrants(ctx) })
 	g.Go(func() error { return a.work(ctx, reloads) })
 	err = g.Wait()
 	a.log.Info("jauge stops")

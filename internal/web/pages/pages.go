@@ -81,6 +81,7 @@ func (s *Server) routes() {
 	m.HandleFunc("POST /grants/{grant}/choose", s.change(s.choose))
 	m.HandleFunc("GET /grants/{grant}/done", s.member(s.done))
 	m.HandleFunc("GET /oauth/callback", s.callback)
+	m.HandleFunc("GET /oauth/callback/{$}", s.callback) // TikTok wants a slash at the end
 	m.HandleFunc("GET /login", s.loginPage)
 	m.HandleFunc("POST /login", s.login)
 	m.HandleFunc("GET /login/check", s.loginCheck)
