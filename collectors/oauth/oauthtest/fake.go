@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type Fake struct {
 	Input string
 	// Endpoints are the addresses that the server serves where they are not the provider's own (each instance has its).
 	Endpoints oauth.Endpoints
+	// Law is what the platform demands, said anew: without it the server would believe whatever the provider's data says.
+	Law *Law
 	// CodeLife, AccessLife and RefreshLife are lifetimes; defaults: a minute, Renewal.Life or an hour, 60 days.
 	CodeLife, AccessLife, RefreshLife time.Duration
 	// NoRefresh: no refresh token is issued.
@@ -51,6 +54,21 @@ type Fake struct {
 	Subjects []oauth.Subject
 	// Causes say what Provider.Refused must make of RefuseAPI; default: the cause of the same name.
 	Causes map[Refusal]oauth.Cause
+}
+
+// Law is what a platform demands of its clients, whatever our data of it says.
+type Law struct {
+	Auth      oauth.AuthStyle
+	ClientKey string // empty: client_id
+	Separator string // empty: a blank
+	NoPKCE    bool   // challenge and verifier are refused
+	Model     oauth.Model
+	// Offline tells from the query of the authorization whether a refresh token is issued; nil: always.
+	Offline func(q url.Values) bool
+}
+
+func lawOf(p *oauth.Provider) *Law {
+	return &Law{Auth: p.Auth, ClientKey: p.ClientKey, Separator: p.Separator, NoPKCE: p.NoPKCE, Model: p.Renewal.Model}
 }
 
 // Refusal is why a request is refused.
@@ -89,6 +107,9 @@ type Issued struct {
 func (f Fake) withDefaults(p *oauth.Provider) Fake {
 	if f.App.ClientID == "" {
 		f.App = oauth.App{ClientID: "client-of-the-suite", ClientSecret: "secret-of-the-suite+/="}
+	}
+	if f.Law == nil {
+		f.Law = lawOf(p)
 	}
 	f.Endpoints.Authorize = cmp.Or(f.Endpoints.Authorize, p.Endpoints.Authorize)
 	f.Endpoints.Token = cmp.Or(f.Endpoints.Token, p.Endpoints.Token)

@@ -50,9 +50,9 @@ func (s *Server) Reply(w http.ResponseWriter, i Issued, why Refusal) {
 // Client tells whether a form request names the client as the provider wants it, and in no other way.
 func (s *Server) Client(r *http.Request) bool {
 	app, f := s.Fake.App, r.PostForm
-	key := cmp.Or(s.Provider.ClientKey, "client_id")
+	key := cmp.Or(s.Fake.Law.ClientKey, "client_id")
 	id, secret, basic := r.BasicAuth()
-	if s.Provider.Auth == oauth.InHeader && app.ClientSecret != "" {
+	if s.Fake.Law.Auth == oauth.InHeader && app.ClientSecret != "" {
 		id, ierr := url.QueryUnescape(id)
 		secret, serr := url.QueryUnescape(secret)
 		return basic && ierr == nil && serr == nil && id == app.ClientID && secret == app.ClientSecret.Reveal() && !f.Has("client_secret")
@@ -67,7 +67,7 @@ func (s *Server) Redeem(v, redirect, verifier string) (Issued, Refusal) {
 	defer s.mu.Unlock()
 	c := s.codes[v]
 	switch {
-	case s.Provider.NoPKCE && verifier != "":
+	case s.Fake.Law.NoPKCE && verifier != "":
 		return Issued{}, BadClient // LinkedIn's way
 	case c == nil || !time.Now().Before(c.ends):
 		return Issued{}, BadCode
@@ -92,7 +92,7 @@ func (s *Server) Renew(v string) (Issued, Refusal) {
 	if r == nil || r.family.revoked || !time.Now().Before(r.ends) {
 		return Issued{}, BadRefresh
 	}
-	if s.Provider.Renewal.Model != oauth.Rotating {
+	if s.Fake.Law.Model != oauth.Rotating {
 		i := s.issue(r.family, false)
 		if s.Fake.Repeats {
 			i.Refresh, i.RefreshIn = v, int64(time.Until(r.ends).Seconds())
@@ -180,12 +180,12 @@ func (s *Server) issue(f *family, withRefresh bool) Issued {
 	now := time.Now()
 	i := Issued{Access: s.fresh("access"), Scopes: f.scopes, ExpiresIn: int64(s.Fake.AccessLife.Seconds())}
 	ends := now.Add(s.Fake.AccessLife)
-	if s.Provider.Renewal.Model == oauth.Static && s.Provider.Renewal.Life == 0 {
+	if s.Fake.Law.Model == oauth.Static && s.Provider.Renewal.Life == 0 {
 		i.ExpiresIn, ends = nil, now.Add(100*365*24*time.Hour)
 	}
 	s.access[i.Access] = &accessToken{f, now, ends}
-	m := s.Provider.Renewal.Model
-	if withRefresh && !s.Fake.NoRefresh && (m == oauth.Rotating || m == oauth.Reusable) {
+	m := s.Fake.Law.Model
+	if withRefresh && !s.Fake.NoRefresh && !f.online && (m == oauth.Rotating || m == oauth.Reusable) {
 		i.Refresh, i.RefreshIn = s.fresh("refresh"), int64(s.Fake.RefreshLife.Seconds())
 		s.refresh[i.Refresh] = &refreshToken{family: f, ends: now.Add(s.Fake.RefreshLife)}
 	}

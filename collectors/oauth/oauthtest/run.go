@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"jauge.dev/jauge/collectors/oauth"
 )
@@ -78,6 +79,10 @@ func checkData(t *testing.T, p oauth.Provider) {
 	want(slices.Contains([]oauth.Model{oauth.Rotating, oauth.Reusable, oauth.Extend, oauth.Reissue, oauth.Static}, r.Model), "renewal has no model")
 	want(r.Model == oauth.Static || r.Share > 0 && r.Share < 1, "the share of a life at which it is renewed is not between 0 and 1")
 	want(r.Model == oauth.Static || r.MaxLife > 0, "an absurd expiry would be believed: set MaxLife")
+	if spare := time.Duration(r.Share * float64(r.Life)); r.Model == oauth.Rotating && r.Life > 0 {
+		want(r.Life > 3*time.Hour || spare <= 30*time.Minute, "it is rotated far more often than its life needs: each time is a chance to lose it")
+	}
+	want(r.Life < 7*24*time.Hour || r.Share*r.Life.Hours() >= 3*24, "less than three days are left to notice that renewals fail")
 	want(r.Life <= r.MaxLife || r.MaxLife == 0, "Life is longer than MaxLife")
 	want(r.Model == oauth.Static || len(p.Dead) > 0, "no error ends a grant: set Dead")
 	for code, cause := range p.Dead {

@@ -50,6 +50,7 @@ type Counts struct {
 type family struct {
 	scopes  []string
 	revoked bool
+	online  bool // no refresh token was asked for
 }
 
 type code struct {
@@ -181,8 +182,8 @@ func (s *Server) Browse(address string) (url.Values, error) {
 func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	key := "client_id"
-	if s.Provider.ClientKey != "" {
-		key = s.Provider.ClientKey
+	if s.Fake.Law.ClientKey != "" {
+		key = s.Fake.Law.ClientKey
 	}
 	challenge := q.Get("code_challenge")
 	switch {
@@ -192,17 +193,29 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "redirect address is not registered", http.StatusBadRequest) // never redirected to
 	case q.Get("response_type") != "code", q.Get("state") == "":
 		http.Error(w, "no code asked for, or no state", http.StatusBadRequest)
-	case s.Provider.NoPKCE && challenge != "":
+	case s.Fake.Law.NoPKCE && challenge != "":
 		http.Error(w, "challenge is not understood", http.StatusBadRequest)
-	case !s.Provider.NoPKCE && (challenge == "" || q.Get("code_challenge_method") != "S256"):
+	case !s.Fake.Law.NoPKCE && (challenge == "" || q.Get("code_challenge_method") != "S256"):
 		http.Error(w, "challenge is missing or not S256", http.StatusBadRequest)
 	default:
-		answer, err := s.Consent(splitScopes(q.Get("scope"), s.Provider.Separator), challenge)
+		answer, err := s.Consent(splitScopes(q.Get("scope"), s.Fake.Law.Separator), challenge)
 		if err != nil {
 			answer = url.Values{"error": {"access_denied"}, "error_description": {err.Error()}}
 		}
+		if offline := s.Fake.Law.Offline; offline != nil && !offline(q) {
+			s.online(answer.Get("code"))
+		}
 		answer.Set("state", q.Get("state"))
 		http.Redirect(w, r, s.Redirect+"?"+answer.Encode(), http.StatusFound)
+	}
+}
+
+// online makes a code one without a refresh token.
+func (s *Server) online(v string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.codes[v]; c != nil {
+		c.family.online = true
 	}
 }
 

@@ -3,6 +3,7 @@ package providers_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"jauge.dev/jauge"
@@ -14,6 +15,9 @@ import (
 // by access_type and prompt, and errors in Google's old style and new.
 func fakeGoogle() oauthtest.Fake {
 	return oauthtest.Fake{
+		Law: &oauthtest.Law{Auth: oauth.InParams, Model: oauth.Reusable, Offline: func(q url.Values) bool {
+			return q.Get("access_type") == "offline" && q.Get("prompt") == "consent"
+		}},
 		AccessLife: 3599e9,
 		Answer: func(i oauthtest.Issued) any {
 			a := map[string]any{"access_token": i.Access, "scope": strings.Join(i.Scopes, " "), "token_type": "Bearer", "expires_in": i.ExpiresIn}
@@ -39,8 +43,7 @@ func fakeGoogle() oauthtest.Fake {
 			}
 			oauthtest.JSON(w, status, map[string]any{"error": code, "error_description": text})
 		},
-		RefuseAPI:    googleError,
-		OwnAuthorize: false,
+		RefuseAPI: googleError,
 		Routes: func(s *oauthtest.Server, mux *http.ServeMux) {
 			mux.HandleFunc("GET youtube.googleapis.com/youtube/v3/channels", s.Guard("https://www.googleapis.com/auth/youtube.readonly", func(w http.ResponseWriter, r *http.Request) {
 				if r.FormValue("mine") != "true" || r.FormValue("part") == "" {

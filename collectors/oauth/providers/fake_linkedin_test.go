@@ -14,6 +14,7 @@ import (
 // and its year goes on counting, and every call needs a living version.
 func fakeLinkedIn() oauthtest.Fake {
 	return oauthtest.Fake{
+		Law:        &oauthtest.Law{Auth: oauth.InParams, NoPKCE: true, Model: oauth.Reusable},
 		AccessLife: 5183999e9, RefreshLife: 365 * 24 * 3600e9, Repeats: true,
 		Answer: func(i oauthtest.Issued) any {
 			a := map[string]any{"access_token": i.Access, "expires_in": i.ExpiresIn, "scope": strings.Join(i.Scopes, ","), "token_type": "Bearer"}

@@ -15,6 +15,7 @@ import (
 // that are a number and a message.
 func fakePinterest() oauthtest.Fake {
 	return oauthtest.Fake{
+		Law:        &oauthtest.Law{Auth: oauth.InHeader, Separator: ",", NoPKCE: true, Model: oauth.Rotating},
 		AccessLife: 2592000e9, RefreshLife: 5184000e9,
 		Answer: func(i oauthtest.Issued) any {
 			a := map[string]any{

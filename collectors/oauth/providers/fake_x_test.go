@@ -3,6 +3,7 @@ package providers_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"jauge.dev/jauge"
@@ -13,6 +14,9 @@ import (
 // fakeX is X: codes of 30 seconds, token types in small letters, every mistake an invalid_request, problem bodies.
 func fakeX() oauthtest.Fake {
 	return oauthtest.Fake{
+		Law: &oauthtest.Law{Auth: oauth.InHeader, Model: oauth.Rotating, Offline: func(q url.Values) bool {
+			return strings.Contains(q.Get("scope"), "offline.access")
+		}},
 		CodeLife: 30e9, AccessLife: 7200e9, RefreshLife: 180 * 24 * 3600e9,
 		Answer: func(i oauthtest.Issued) any {
 			a := map[string]any{"token_type": "bearer", "expires_in": i.ExpiresIn, "access_token": i.Access, "scope": strings.Join(i.Scopes, " ")}
