@@ -49,8 +49,8 @@ func TestConnectFollowReadDisconnect(t *testing.T) {
 			t.Errorf("authorizations left: %v", left)
 		}
 		revoked, err := r.v.Disconnect(t.Context(), g.ID)
-		if err != nil || !revoked || r.a.revokes != 1 {
-			t.Errorf("disconnect: %v, %v, %d revocations", revoked, err, r.a.revokes)
+		if err != nil || !revoked || r.a.got().revokes != 1 {
+			t.Errorf("disconnect: %v, %v, %d revocations", revoked, err, r.a.got().revokes)
 		}
 		if left := r.store.keys("grant/"); len(left) != 0 {
 			t.Errorf("grants left: %v", left)
@@ -174,7 +174,7 @@ func TestCallbacksThatLeadNowhere(t *testing.T) {
 		"nothing works": {
 			prepare: func(r *rig) {
 				r.p.Refused = func(int, http.Header, []byte) oauth.Cause { return oauth.CauseScope }
-				r.a.api = func(req *http.Request, _ string) *http.Response { return answer(req, 403, `{}`) }
+				r.a.serve(func(req *http.Request, _ string) *http.Response { return answer(req, 403, `{}`) })
 			},
 			callback: func(r *rig, s string) url.Values { return url.Values{"state": {s}, "code": {r.a.code("ann")}} },
 			want:     oauth.FlowScope, again: oauth.FlowUnknownState,
@@ -294,17 +294,15 @@ func TestPendingGrantIsFinished(t *testing.T) {
 		s, a := newStore(), newAuthority()
 		dying := newRig(t, s, a)
 		state := dying.begin("b")
-		a.api = func(req *http.Request, _ string) *http.Response {
+		a.serve(func(req *http.Request, _ string) *http.Response {
 			dying.store.kill()
 			return answer(req, 502, `{}`)
-		}
+		})
 		_, _, err := dying.v.Complete(t.Context(), url.Values{"state": {state}, "code": {a.code("ann")}}, "b")
 		if err == nil {
 			t.Fatal("it lived")
 		}
-		a.mu.Lock()
-		a.api = nil
-		a.mu.Unlock()
+		a.serve(nil)
 		r := newRig(t, s, a)
 		if all, err := r.v.Grants(t.Context()); len(all) != 0 || err != nil {
 			t.Errorf("a pending grant is shown: %v, %v", all, err)
@@ -338,8 +336,8 @@ func TestStaticToken(t *testing.T) {
 		if keys := r.store.keys("grant/"); len(keys) != 1 {
 			t.Errorf("grants: %v", keys)
 		}
-		if revoked, err := r.v.Disconnect(t.Context(), g.ID); revoked || err != nil || a.revokes != 0 {
-			t.Errorf("disconnect: %v, %v, %d", revoked, err, a.revokes)
+		if revoked, err := r.v.Disconnect(t.Context(), g.ID); revoked || err != nil || a.got().revokes != 0 {
+			t.Errorf("disconnect: %v, %v, %d", revoked, err, a.got().revokes)
 		}
 	})
 }

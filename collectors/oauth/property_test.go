@@ -50,7 +50,7 @@ func (c *chaos) wait(longest time.Duration) time.Duration {
 // spawn makes a vault that fails at random: by its network, its store, and by dying.
 func (c *chaos) spawn(deadly float64, grace time.Duration) *rig {
 	r := makeRig(c.t, c.s, c.a, func(_ *rig, cfg *oauth.Config, _ *oauth.Deps) { cfg.Every = 10 * time.Second })
-	r.store.rnd = rand.New(rand.NewPCG(c.rnd.Uint64(), 7))
+	r.store.rnd = rand.New(rand.NewPCG(uint64(c.wait(time.Hour)), 7))
 	r.p.Renewal.Grace = grace
 	if err := r.v.Open(c.t.Context()); err != nil {
 		c.t.Fatal(err)
@@ -66,7 +66,7 @@ func (c *chaos) spawn(deadly float64, grace time.Duration) *rig {
 		r.store.kill()
 		return fmt.Errorf("killed at step %d", step)
 	}
-	r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+	r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 		if r.store.isDead() {
 			return nil, errors.New("a dead vault sends nothing")
 		}
@@ -103,12 +103,11 @@ func (c *chaos) spawn(deadly float64, grace time.Duration) *rig {
 		if die(dieAfterAnswer) != nil {
 			return t, err // it has the token, and no store to keep it in
 		}
-		r.store.after = func(string) { // the first write after the answer is the token's
-			r.store.after = nil
-			_ = die(dieAfterSave)
-		}
+		r.store.mu.Lock()
+		r.store.after = func() { _ = die(dieAfterSave) } // the next write is the token's
+		r.store.mu.Unlock()
 		return t, err
-	}
+	})
 	return r
 }
 
@@ -150,7 +149,7 @@ func TestChaos(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			c.check(first, seed)
 			kills += c.kills
-			renewals += c.a.renewed
+			renewals += c.a.got().renewed
 		})
 	}
 	t.Logf("%d renewals, %d kills, %d grants lost", renewals, kills, lostGrants)
@@ -186,11 +185,11 @@ func TestChaosWithGrace(t *testing.T) {
 			for _, r := range c.vault {
 				r.bury()
 			}
-			if c.a.reused != 0 {
-				t.Errorf("seed %d: the provider saw %d thefts", seed, c.a.reused)
+			if c.a.got().reused != 0 {
+				t.Errorf("seed %d: the provider saw %d thefts", seed, c.a.got().reused)
 			}
 			kills += c.kills
-			renewals += c.a.renewed
+			renewals += c.a.got().renewed
 			for _, n := range c.a.spent {
 				again += n - 1
 			}
@@ -260,17 +259,17 @@ func TestOneRenewalEachTime(t *testing.T) {
 				r := newRig(t, c.s, c.a)
 				r.store.rnd = rand.New(rand.NewPCG(seed, uint64(i)))
 				r.store.unknown, r.store.stale = 0.3, 0.3
-				r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+				r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 					time.Sleep(c.wait(3 * time.Second))
 					return send()
-				}
+				})
 				c.vault = append(c.vault, r)
 			}
 			for n := range 20 {
 				time.Sleep(2 * time.Hour)
 				c.round()
-				if c.a.renewed != n+1 || c.a.reused != 0 {
-					t.Fatalf("seed %d: %d renewals after %d ends, %d reused", seed, c.a.renewed, n+1, c.a.reused)
+				if c.a.got().renewed != n+1 || c.a.got().reused != 0 {
+					t.Fatalf("seed %d: %d renewals after %d ends, %d reused", seed, c.a.got().renewed, n+1, c.a.got().reused)
 				}
 			}
 			told := 0

@@ -19,23 +19,23 @@ import (
 
 // lost makes the next n renewals lose their answers, after the provider carried them out.
 func (r *rig) lose(n int) {
-	r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+	r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 		t, err := send()
 		if n--; n >= 0 && err == nil {
 			return nil, errors.New("connection was reset")
 		}
 		return t, err
-	}
+	})
 }
 
 // refuse makes the next n renewals fail with an error, without the provider having done anything.
 func (r *rig) refuse(n int, why error) {
-	r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+	r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 		if n--; n >= 0 {
 			return nil, why
 		}
 		return send()
-	}
+	})
 }
 
 func TestRenewedBeforeItEndsAndNotSooner(t *testing.T) {
@@ -45,23 +45,23 @@ func TestRenewedBeforeItEndsAndNotSooner(t *testing.T) {
 		g := r.connect("ann")
 		stop := r.run()
 		time.Sleep(95 * time.Minute) // of two hours, with a share of 0.2: due at 96
-		if a.renewed != 0 {
-			t.Errorf("renewed %d times too early", a.renewed)
+		if a.got().renewed != 0 {
+			t.Errorf("renewed %d times too early", a.got().renewed)
 		}
 		stop()
 		again := newRig(t, s, a) // a restart is no reason
 		again.run()
 		time.Sleep(30 * time.Second)
-		if a.renewed != 0 {
-			t.Errorf("renewed %d times by a restart", a.renewed)
+		if a.got().renewed != 0 {
+			t.Errorf("renewed %d times by a restart", a.got().renewed)
 		}
 		time.Sleep(10 * time.Minute)
-		if a.renewed != 1 {
-			t.Errorf("renewed %d times, want 1", a.renewed)
+		if a.got().renewed != 1 {
+			t.Errorf("renewed %d times, want 1", a.got().renewed)
 		}
 		time.Sleep(24 * time.Hour)
-		if a.renewed != 15 && a.renewed != 16 { // each 96 minutes, seen every 15 seconds
-			t.Errorf("renewed %d times in a day", a.renewed)
+		if a.got().renewed != 15 && a.got().renewed != 16 { // each 96 minutes, seen every 15 seconds
+			t.Errorf("renewed %d times in a day", a.got().renewed)
 		}
 		if now := again.grant(); now.State != oauth.StateOK || now.Holder.ID != "ann" || len(now.Follows) != 1 || now.ID != g.ID {
 			t.Errorf("grant = %+v", now)
@@ -72,7 +72,7 @@ func TestRenewedBeforeItEndsAndNotSooner(t *testing.T) {
 		if len(again.told())+len(r.told()) != 0 {
 			t.Errorf("told %v %v", r.told(), again.told())
 		}
-		if n := again.metric("jauge_grant_refreshes_total", "plume", "ok"); int(n) != a.renewed {
+		if n := again.metric("jauge_grant_refreshes_total", "plume", "ok"); int(n) != a.got().renewed {
 			t.Errorf("metric says %v", n)
 		}
 	})
@@ -85,10 +85,10 @@ func TestRequestsRenewOnTheWay(t *testing.T) {
 		rigs := []*rig{newRig(t, s, a), newRig(t, s, a), newRig(t, s, a)}
 		rigs[0].connect("ann")
 		for _, r := range rigs {
-			r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+			r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 				time.Sleep(time.Second)
 				return send()
-			}
+			})
 			r.grant() // sees what the first one connected
 		}
 		for round := range 5 {
@@ -102,8 +102,8 @@ func TestRequestsRenewOnTheWay(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if a.renewed != round+1 || a.reused != 0 {
-				t.Errorf("renewed %d times, reused %d", a.renewed, a.reused)
+			if a.got().renewed != round+1 || a.got().reused != 0 {
+				t.Errorf("renewed %d times, reused %d", a.got().renewed, a.got().reused)
 			}
 		}
 	})
@@ -143,7 +143,7 @@ func TestLostAnswer(t *testing.T) {
 					t.Errorf("get: %v", err)
 				}
 				time.Sleep(24 * time.Hour)
-				if len(a.spent) != 0 || a.renewed != 0 { // refuse() never asks the authority
+				if len(a.spent) != 0 || a.got().renewed != 0 { // refuse() never asks the authority
 					t.Errorf("it was sent again: %v", a.spent)
 				}
 				want := []string{"ok>expiring/lost_in_refresh", "expiring>revoked/lost_in_refresh"}
@@ -174,7 +174,7 @@ func TestLostAnswerOfTokenThatDiesByRefusal(t *testing.T) {
 		if now := r.grant(); now.State != oauth.StateRevoked || now.Cause != oauth.CauseLostInRefresh {
 			t.Errorf("grant is %s (%s)", now.State, now.Cause)
 		}
-		if r.a.reused != 0 {
+		if r.a.got().reused != 0 {
 			t.Error("a spent token was sent again")
 		}
 	})
@@ -188,8 +188,8 @@ func TestGraceAllowsToAskAgain(t *testing.T) {
 		r.refuse(2, errors.New("connection was reset"))
 		r.run()
 		time.Sleep(97 * time.Minute)
-		if now := r.grant(); now.State != oauth.StateOK || r.a.renewed != 1 {
-			t.Errorf("grant is %s (%s) after %d renewals", now.State, now.Cause, r.a.renewed)
+		if now := r.grant(); now.State != oauth.StateOK || r.a.got().renewed != 1 {
+			t.Errorf("grant is %s (%s) after %d renewals", now.State, now.Cause, r.a.got().renewed)
 		}
 		want := []string{"ok>refresh_failed_transient/network", "refresh_failed_transient>ok/"}
 		if diff := cmp.Diff(want, r.told()); diff != "" {
@@ -242,12 +242,12 @@ func TestRenewalThatMayBeRepeated(t *testing.T) {
 					t.Errorf("get = %d, %v", status, err)
 				}
 				time.Sleep(time.Minute)
-				if name == "429" && r.a.renewed != 0 {
+				if name == "429" && r.a.got().renewed != 0 {
 					t.Error("it was asked again before its time")
 				}
 				time.Sleep(2 * time.Minute)
-				if now := r.grant(); now.State != oauth.StateOK || r.a.renewed != 1 {
-					t.Errorf("grant is %s (%s) after %d renewals", now.State, now.Cause, r.a.renewed)
+				if now := r.grant(); now.State != oauth.StateOK || r.a.got().renewed != 1 {
+					t.Errorf("grant is %s (%s) after %d renewals", now.State, now.Cause, r.a.got().renewed)
 				}
 				if len(r.told()) != 2 {
 					t.Errorf("told %v", r.told())
@@ -262,10 +262,10 @@ func TestProviderDownForLonger(t *testing.T) {
 		r := newRig(t, newStore(), newAuthority())
 		r.connect("ann")
 		tries := 0
-		r.d.renew = func(_ context.Context, _ *oauth.Token, _ func() (*oauth.Token, error)) (*oauth.Token, error) {
+		r.d.via(func(_ context.Context, _ *oauth.Token, _ func() (*oauth.Token, error)) (*oauth.Token, error) {
 			tries++
 			return nil, fmt.Errorf("dial: %w", oauth.ErrNotSent)
-		}
+		})
 		r.run()
 		time.Sleep(3 * time.Hour)
 		_, err := r.get("p1")
@@ -279,7 +279,7 @@ func TestProviderDownForLonger(t *testing.T) {
 		if now := r.grant(); now.State != oauth.StateTransient {
 			t.Errorf("grant is %s (%s)", now.State, now.Cause)
 		}
-		r.d.renew = nil
+		r.d.via(nil)
 		time.Sleep(30 * time.Minute)
 		if status, err := r.get("p1"); status != 200 || err != nil {
 			t.Errorf("get = %d, %v", status, err)
@@ -336,12 +336,12 @@ func TestRefusalOfOneCallCondemnsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newAuthority())
 		r.connect("ann")
-		r.a.api = func(req *http.Request, _ string) *http.Response {
+		r.a.serve(func(req *http.Request, _ string) *http.Response {
 			if strings.HasSuffix(req.URL.Path, "figures") {
 				return answer(req, 401, `{}`)
 			}
 			return nil
-		}
+		})
 		for range 20 {
 			if status, err := r.get("p1"); status != 401 || err != nil {
 				t.Fatalf("get = %d, %v", status, err)
@@ -354,8 +354,8 @@ func TestRefusalOfOneCallCondemnsNothing(t *testing.T) {
 		for range 20 {
 			_, _ = r.get("p1")
 		}
-		if r.a.renewed > 1 {
-			t.Errorf("renewed %d times", r.a.renewed)
+		if r.a.got().renewed > 1 {
+			t.Errorf("renewed %d times", r.a.got().renewed)
 		}
 	})
 }
@@ -377,8 +377,8 @@ func TestRefusedTokenThatAnotherReplicaReplaced(t *testing.T) {
 		if status, err := two.get("p1"); status != 200 || err != nil {
 			t.Errorf("get = %d, %v", status, err)
 		}
-		if a.renewed != 1 || a.reused != 0 {
-			t.Errorf("renewed %d times, reused %d", a.renewed, a.reused)
+		if a.got().renewed != 1 || a.got().reused != 0 {
+			t.Errorf("renewed %d times, reused %d", a.got().renewed, a.got().reused)
 		}
 	})
 }
@@ -412,12 +412,12 @@ func TestScopeErrorMakesNoRenewal(t *testing.T) {
 			t.Fatal(err)
 		}
 		body := `{"error":"scope_not_authorized"}`
-		r.a.api = func(req *http.Request, _ string) *http.Response {
+		r.a.serve(func(req *http.Request, _ string) *http.Response {
 			if strings.HasSuffix(req.URL.Path, "figures") {
 				return answer(req, 401, body)
 			}
 			return nil
-		}
+		})
 		time.Sleep(30 * time.Minute)
 		if status, err := r.get("p1"); status != 401 || err != nil {
 			t.Fatalf("get = %d, %v", status, err)
@@ -436,8 +436,8 @@ func TestScopeErrorMakesNoRenewal(t *testing.T) {
 		if now := r.grant(); now.State != oauth.StateOK || now.Follows[0].State != oauth.StateScope || now.Follows[1].State != oauth.StateWrongObject {
 			t.Errorf("grant = %+v", now)
 		}
-		if r.a.renewed != 0 {
-			t.Errorf("renewed %d times", r.a.renewed)
+		if r.a.got().renewed != 0 {
+			t.Errorf("renewed %d times", r.a.got().renewed)
 		}
 		want := []string{"plume/p1:>scope_missing", "plume/p2:>wrong_object"}
 		if diff := cmp.Diff(want, r.told()); diff != "" {
@@ -544,13 +544,13 @@ func TestRefreshTokensThatEnd(t *testing.T) {
 				r := newRig(t, newStore(), a)
 				r.p.Renewal.Model = c.model
 				begin := time.Now()
-				r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+				r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 					tok, err := send()
 					if tok != nil && c.fixed {
 						tok.RefreshExpiry = begin.Add(a.refLife)
 					}
 					return tok, err
-				}
+				})
 				r.connect("ann")
 				for day := range 50 {
 					time.Sleep(24 * time.Hour)
@@ -579,11 +579,11 @@ func TestRefreshTokenIsNeverReplacedByNothing(t *testing.T) {
 		r.p.Renewal.Model = oauth.Reusable
 		g := r.connect("ann")
 		was := r.v.Peek(g.ID)
-		r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+		r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 			tok, err := send()
 			tok.Refresh, tok.Expiry = "", time.Now().Add(31*365*24*time.Hour)
 			return tok, err
-		}
+		})
 		r.p.Renewal.Life = time.Hour
 		time.Sleep(100 * time.Minute)
 		if status, err := r.get("p1"); status != 200 || err != nil {
@@ -635,15 +635,15 @@ func TestNewTokenIsDurableBeforeItIsUsed(t *testing.T) {
 		g := r.connect("ann")
 		was := r.v.Peek(g.ID)
 		time.Sleep(100 * time.Minute)
-		r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+		r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 			r.store.kill()
 			return send()
-		}
+		})
 		used := make(chan string, 100)
-		r.a.api = func(req *http.Request, _ string) *http.Response {
+		r.a.serve(func(req *http.Request, _ string) *http.Response {
 			used <- strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
 			return nil
-		}
+		})
 		if status, err := r.get("p1"); status != 200 || err != nil {
 			t.Errorf("get = %d, %v", status, err)
 		}
@@ -661,8 +661,8 @@ func TestNewTokenIsDurableBeforeItIsUsed(t *testing.T) {
 		if now := r.v.Peek(g.ID); now.Access == was.Access || now.Intent {
 			t.Error("the new token was given up")
 		}
-		if r.a.renewed != 1 || r.a.reused != 0 {
-			t.Errorf("renewed %d times, reused %d", r.a.renewed, r.a.reused)
+		if r.a.got().renewed != 1 || r.a.got().reused != 0 {
+			t.Errorf("renewed %d times, reused %d", r.a.got().renewed, r.a.got().reused)
 		}
 	})
 }
@@ -674,11 +674,11 @@ func TestLateWinnerKeepsItsToken(t *testing.T) {
 		slow, other := newRig(t, s, a), newRig(t, s, a)
 		g := slow.connect("ann")
 		other.grant()
-		slow.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+		slow.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 			tok, err := send()
 			time.Sleep(10 * time.Minute) // longer than any lease: the machine was suspended
 			return tok, err
-		}
+		})
 		time.Sleep(100 * time.Minute)
 		go func() { _, _ = slow.get("p1") }()
 		synctest.Wait()
@@ -697,8 +697,8 @@ func TestLateWinnerKeepsItsToken(t *testing.T) {
 		if status, err := other.get("p1"); status != 200 || err != nil {
 			t.Errorf("get = %d, %v", status, err)
 		}
-		if other.v.Peek(g.ID).Access != slow.v.Peek(g.ID).Access && a.reused != 0 {
-			t.Errorf("reused %d", a.reused)
+		if other.v.Peek(g.ID).Access != slow.v.Peek(g.ID).Access && a.got().reused != 0 {
+			t.Errorf("reused %d", a.got().reused)
 		}
 	})
 }
@@ -708,11 +708,11 @@ func TestReconnectDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newAuthority())
 		r.connect("ann")
-		r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+		r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 			tok, err := send()
 			time.Sleep(5 * time.Second)
 			return tok, err
-		}
+		})
 		time.Sleep(100 * time.Minute)
 		go func() { _, _ = r.get("p1") }()
 		synctest.Wait()
@@ -733,11 +733,11 @@ func TestDisconnectDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newAuthority())
 		g := r.connect("ann")
-		r.d.renew = func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
+		r.d.via(func(_ context.Context, _ *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {
 			tok, err := send()
 			time.Sleep(5 * time.Second)
 			return tok, err
-		}
+		})
 		time.Sleep(100 * time.Minute)
 		go func() { _, _ = r.get("p1") }()
 		synctest.Wait()
@@ -745,8 +745,8 @@ func TestDisconnectDuringRenewal(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if keys := r.store.keys("grant/"); len(keys) != 0 || r.a.revokes != 2 {
-			t.Errorf("%v left, %d revocations", keys, r.a.revokes)
+		if keys := r.store.keys("grant/"); len(keys) != 0 || r.a.got().revokes != 2 {
+			t.Errorf("%v left, %d revocations", keys, r.a.got().revokes)
 		}
 	})
 }
@@ -756,7 +756,7 @@ func TestTokenIsNotSentToAnotherHost(t *testing.T) {
 		r := newRig(t, newStore(), newAuthority())
 		r.connect("ann")
 		seen := map[string]string{}
-		r.a.api = func(req *http.Request, _ string) *http.Response {
+		r.a.serve(func(req *http.Request, _ string) *http.Response {
 			seen[req.URL.Host] = req.Header.Get("Authorization")
 			if req.URL.Host == "api.plume.test" && strings.HasSuffix(req.URL.Path, "figures") {
 				resp := answer(req, 302, "")
@@ -764,7 +764,7 @@ func TestTokenIsNotSentToAnotherHost(t *testing.T) {
 				return resp
 			}
 			return answer(req, 200, `{}`)
-		}
+		})
 		if _, err := r.get("p1"); err != nil {
 			t.Fatal(err)
 		}

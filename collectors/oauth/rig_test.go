@@ -37,9 +37,7 @@ type authority struct {
 	ends     map[string]time.Time
 	codes    map[string]string // code -> login
 	spent    map[string]int    // how often a refresh token was seen
-	reused   int
-	renewed  int
-	revokes  int
+	tally
 	subjects []oauth.Subject
 	scopes   []string // granted; nil: the answer does not tell
 	api      func(req *http.Request, login string) *http.Response
@@ -50,6 +48,23 @@ type authority struct {
 type spending struct {
 	at  time.Time
 	got *oauth.Token
+}
+
+// tally is what the authority counts.
+type tally struct{ reused, renewed, revokes int }
+
+// got is what was counted until now.
+func (a *authority) got() tally {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.tally
+}
+
+// serve replaces the API; nil: the authority's own.
+func (a *authority) serve(api func(req *http.Request, login string) *http.Response) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.api = api
 }
 
 // family is all tokens of one consent.
@@ -193,6 +208,7 @@ func answer(req *http.Request, status int, body string) *http.Response {
 // plumage is how one vault speaks with the authority; hooks make it fail.
 type plumage struct {
 	a      *authority
+	mu     sync.Mutex
 	renew  func(ctx context.Context, old *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error)
 	expect string
 	down   bool
@@ -217,10 +233,22 @@ func (d *plumage) Exchange(_ context.Context, _ *oauth.Call, s *oauth.Start, cal
 
 func (d *plumage) Renew(ctx context.Context, _ *oauth.Call, old *oauth.Token) (*oauth.Token, error) {
 	send := func() (*oauth.Token, error) { return d.a.refresh(old.Refresh.Reveal()) }
-	if d.renew != nil {
-		return d.renew(ctx, old, send)
+	d.mu.Lock()
+	renew := d.renew
+	d.mu.Unlock()
+	if renew != nil {
+		return renew(ctx, old, send)
 	}
 	return send()
+}
+
+type renewFunc = func(ctx context.Context, old *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error)
+
+// via sends renewals another way; nil: straight to the authority.
+func (d *plumage) via(f renewFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.renew = f
 }
 
 func (d *plumage) Revoke(_ context.Context, _ *oauth.Call, t *oauth.Token) error {

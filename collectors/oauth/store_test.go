@@ -119,8 +119,7 @@ type faultyStore struct {
 	stale   float64 // part of the writes that somebody else is said to have preceded
 	writes  int     // so many more writes are done, then it is dead; negative: no end
 	dead    bool
-	before  func(key string) // called before each write
-	after   func(key string)
+	after   func() // called once, after the next write
 }
 
 func faulty(s *memStore, seed uint64) *faultyStore {
@@ -165,9 +164,6 @@ func (f *faultyStore) spend() {
 }
 
 func (f *faultyStore) SaveSealed(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
-	if f.before != nil {
-		f.before(key)
-	}
 	f.spend()
 	switch {
 	case f.isDead():
@@ -186,8 +182,12 @@ func (f *faultyStore) SaveSealed(ctx context.Context, key string, value []byte, 
 		return 0, errStore
 	}
 	rev, err := f.memStore.SaveSealed(ctx, key, value, rev)
-	if f.after != nil {
-		f.after(key)
+	f.mu.Lock()
+	after := f.after
+	f.after = nil
+	f.mu.Unlock()
+	if after != nil {
+		after()
 	}
 	if f.isDead() {
 		return 0, errStore
