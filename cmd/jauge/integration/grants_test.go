@@ -14,6 +14,7 @@ import (
 // TestRevokedAtProvider: the user takes the grant back; the next run of the vault finds out, once, and says so
 // everywhere. Connecting again brings the same account back.
 func TestRevokedAtProvider(t *testing.T) {
+	t.Parallel()
 	app := authorizationServer(t).client(native, object{"access_life": 6})
 	j := install(t, connectOnly, append(app.x(), "JAUGE_VAULT_EVERY=500ms")...)
 	d := j.start()
@@ -78,6 +79,7 @@ func metric(t *testing.T, d *daemon, pattern string, want float64) {
 // TestLostAnswers: what a broken answer to a refresh leads to. The provider gives no grace, so a refresh that may have
 // been carried out is never repeated, the token is used until it dies, and then the grant is reported as lost.
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	server := authorizationServer(t)
 	for _, c := range []struct {
 		name, kind string
@@ -119,6 +121,7 @@ func TestLostAnswers(t *testing.T) {
 
 // TestTransientFailures: answers that say that nothing was done cost nothing: the grant lives on.
 func TestTransientFailures(t *testing.T) {
+	t.Parallel()
 	app := authorizationServer(t).client(native, object{"access_life": 6})
 	j := install(t, connectOnly, append(app.x(), "JAUGE_VAULT_EVERY=200ms")...)
 	d := j.start()

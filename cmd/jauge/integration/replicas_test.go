@@ -18,7 +18,7 @@ func cluster(t *testing.T) string {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(),
-		JetStreamMaxStore: 4 << 30, JetStreamMaxMemory: 16 << 20, NoSigs: true, NoLog: true,
+		JetStreamMaxStore: 64 << 30, JetStreamMaxMemory: 16 << 20, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
 		t.Fatal(err)

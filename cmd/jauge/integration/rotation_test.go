@@ -14,6 +14,7 @@ import (
 // TestRefreshByReplicas lets three daemons on one cluster keep three grants alive for two minutes, each with single-use
 // refresh tokens and access tokens of seconds: one refresh each time, never a token twice.
 func TestRefreshByReplicas(t *testing.T) {
+	t.Parallel()
 	server := authorizationServer(t)
 	long := server.client(native, object{"access_life": 20})
 	t.Run("20 seconds", func(t *testing.T) { t.Parallel(); keptAlive(t, long, 20*time.Second, 2*time.Minute, "alder") })
@@ -81,6 +82,7 @@ func chain(t *testing.T, app *client, user string) {
 // way. Afterwards each grant either works with its newest token, or is reported as lost; a spent token is never sent
 // again.
 func TestKilledWhileRefreshing(t *testing.T) {
+	t.Parallel()
 	const kills = 30
 	app := authorizationServer(t).client(native, object{"access_life": 4})
 	r := replicate(t, 3, app, "JAUGE_VAULT_TIMEOUT=2s")
