@@ -27,6 +27,7 @@ func begins(t *testing.T, road string, args []string, env ...string) {
 	if r.code == 0 {
 		t.Errorf("%s: connected: %s", road, r)
 	}
+	t.Logf("%s: %s", road, tail(strings.TrimSpace(r.stderr), 300))
 }
 
 // TestTypedInstance: an instance that a user types reaches no machine that only the operator can reach, in whatever
@@ -124,7 +125,7 @@ func TestServersThatLead(t *testing.T) {
 		{"metadata of an instance", instance, []string{"JAUGE_MASTODON_BASE_URL=" + metadata}, false},
 		{"DID document", account, bluesky(trap), true},
 		{"DID document, https", account, bluesky("https://" + far.addr), true},
-		{"DID of the web", account, []string{"JAUGE_BLUESKY_BASE_URL=" + resolves("did:web:"+url.PathEscape(strings.ReplaceAll(far.addr, ":", "%3A")))}, false},
+		{"DID of the web", account, []string{"JAUGE_BLUESKY_BASE_URL=" + resolves("did:web:"+strings.ReplaceAll(far.addr, ":", "%3A"))}, false},
 		{"redirect of the directory", account, []string{"JAUGE_BLUESKY_BASE_URL=" + resolves(did), "JAUGE_BLUESKY_PLC_URL=" + redirects}, false},
 		// The account's own server may be called, the authorization server that it names may not.
 		{"authorization server of a PDS", account, append(bluesky(metadata), "JAUGE_ALLOW_NETS=127.0.0.1/32"), false},
@@ -136,6 +137,45 @@ func TestServersThatLead(t *testing.T) {
 			far.reached(t, c.road)
 		}
 	}
+}
+
+// TestMetadataThatLeads: an instance that says of itself that codes are traded elsewhere is not believed as far as to
+// this machine.
+func TestMetadataThatLeads(t *testing.T) {
+	far := trapAt(t, "127.0.0.9")
+	trap := "http://" + far.addr
+	registered := 0
+	self := lies(t, func(w http.ResponseWriter, r *http.Request, self string) {
+		switch r.URL.Path {
+		case "/.well-known/oauth-authorization-server":
+			reply(w, object{
+				"issuer": self + "/", "authorization_endpoint": self + "/oauth/authorize", "token_endpoint": trap + "/oauth/token",
+				"revocation_endpoint": trap + "/oauth/revoke", "app_registration_endpoint": self + "/api/v1/apps", "scopes_supported": []string{"read", "profile"},
+				"code_challenge_methods_supported": []string{"S256"}, "response_types_supported": []string{"code"}, "grant_types_supported": []string{"authorization_code"},
+			})
+		case "/api/v1/apps":
+			registered++
+			reply(w, object{"id": "1", "client_id": "client", "client_secret": "secret-of-client"})
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	j := install(t, connectOnly, append(nowhere, "JAUGE_MASTODON_BASE_URL="+self)...)
+	k := j.talk("connect", "mastodon", "--instance", "https://mastodon.example", "--all")
+	at, err := url.Parse(k.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := at.Query().Get("redirect_uri") + "?" + url.Values{"code": {"code"}, "state": {at.Query().Get("state")}}.Encode()
+	if p := surf(t).visit(back); p.status < 400 {
+		t.Errorf("the callback: HTTP %d %s", p.status, p.text())
+	}
+	if r := k.wait(); r.code == 0 || registered == 0 {
+		t.Errorf("%d registrations, then %s", registered, r)
+	} else {
+		t.Log(tail(r.stderr, 300))
+	}
+	far.untouched(t, "token endpoint of an instance's metadata")
 }
 
 // TestLinksOfCollectors: pages that a platform's Link header or redirect names are not fetched from where only the
