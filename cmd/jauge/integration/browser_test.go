@@ -178,6 +178,10 @@ func (b *tab) looks(what string) {
 		if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, params); err != nil {
 			b.t.Errorf("prefer %s colours: %v", value, err)
 		}
+		poll(b.t, stepLimit, "colours that have changed", func() (bool, string) {
+			n := try(b, chromedp.Evaluate[int]("document.getAnimations().length"))
+			return n == 0, fmt.Sprintf("%d are changing", n)
+		})
 	}
 	dark("dark")
 	b.shot(what + " dark")
