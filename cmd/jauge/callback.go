@@ -68,7 +68,11 @@ func (s *connecting) bind(ctx context.Context) (net.Listener, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("listen for the browser: %w", err)
 	}
-	return l, "http://" + l.Addr().String() + callbackPath, nil
+	path := callbackPath
+	if providerNamed(s.provider).Slash {
+		path += "/"
+	}
+	return l, "http://" + l.Addr().String() + path, nil
 }
 
 // loopback gives 127.0.0.1 with the port of an address, or the address itself where it is a loopback IP already:

@@ -215,14 +215,18 @@ func callbackOf(pasted string) (url.Values, error) {
 }
 
 // registered is the redirect address that an operator is told to register.
-func (s *connecting) registered() string { return redirectOf(s.cfg) }
+func (s *connecting) registered() string { return redirectOf(s.cfg, providerNamed(s.provider)) }
 
 // redirectOf is the redirect address that an operator is told to register.
-func redirectOf(cfg *configs.Config) string {
-	if cfg.PublicURL != "" {
-		return strings.TrimSuffix(cfg.PublicURL, "/") + callbackPath
+func redirectOf(cfg *configs.Config, p *oauth.Provider) string {
+	path := callbackPath
+	if p.Slash {
+		path += "/"
 	}
-	return "http://" + loopback(cfg.Listen) + callbackPath
+	if cfg.PublicURL != "" {
+		return strings.TrimSuffix(cfg.PublicURL, "/") + path
+	}
+	return "http://" + loopback(cfg.Listen) + path
 }
 
 func (s *connecting) complete(callback url.Values, browser string) (completed, error) {

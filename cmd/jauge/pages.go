@@ -69,7 +69,7 @@ func (s site) Platforms(ctx context.Context) ([]pages.Platform, error) {
 	var out []pages.Platform
 	for _, p := range s.a.providers {
 		t := pages.Platform{
-			Name: p.Name, Title: p.Title, Ask: string(p.Ask), Docs: p.Docs, Hint: p.Hint, Scopes: p.Scopes, Callback: redirectOf(s.a.cfg),
+			Name: p.Name, Title: p.Title, Ask: string(p.Ask), Docs: p.Docs, Hint: p.Hint, Scopes: p.Scopes, Callback: redirectOf(s.a.cfg, p),
 		}
 		for _, o := range p.Platforms {
 			t.Opens = append(t.Opens, titleOf(o))
@@ -147,7 +147,7 @@ func (s site) Begin(ctx context.Context, platform, input, browser string) (strin
 		return "", problemPage(err, platform)
 	}
 	address, err := s.a.vault.Begin(ctx, oauth.BeginRequest{
-		Provider: platform, Input: strings.TrimSpace(input), Redirect: redirectOf(s.a.cfg), Browser: browser,
+		Provider: platform, Input: strings.TrimSpace(input), Redirect: redirectOf(s.a.cfg, providerNamed(platform)), Browser: browser,
 	})
 	return address, problemPage(err, platform)
 }

@@ -27,6 +27,8 @@ type Provider struct {
 	ClientKey string            // parameter that names the client; empty: client_id (TikTok: client_key)
 	NoPKCE    bool              // the provider refuses a code challenge; else S256 is sent always
 	Params    map[string]string // more parameters of the authorization address: access_type=offline
+	// Slash says that the provider wants redirect addresses to end in a slash.
+	Slash bool
 	// NeedsApp says that an operator must have registered a client; false where the daemon is its own client
 	// document (Bluesky) or registers itself (Mastodon).
 	NeedsApp bool

@@ -41,6 +41,7 @@ func tiktokBusiness() oauth.Provider {
 		ClientKey: "client_key", // on the consent page alone: the token endpoint says client_id
 		NoPKCE:    true,
 		Params:    map[string]string{"disable_auto_auth": "1"}, // else a browser that consented before is not asked again
+		Slash:     true,
 		NeedsApp:  true,
 		Renewal: oauth.Renewal{
 			// A day of access. The refresh token's year is counted from the consent: renewals tell how much is left. Nobody
