@@ -79,16 +79,27 @@ func (c *Config) provider(p oauth.Provider) *oauth.Provider {
 	set(&p.Endpoints.Authorize, app.AuthURL)
 	set(&p.Endpoints.Token, app.TokenURL)
 	set(&p.Endpoints.Revoke, app.RevokeURL)
-	set(&p.Base, c.BaseURL[name])
 	set(&p.API.Version, c.APIVersion[name])
 	for _, address := range []*string{&p.Endpoints.Authorize, &p.Endpoints.Token, &p.Endpoints.Revoke, &p.Base} {
 		*address = strings.ReplaceAll(*address, "{version}", p.API.Version)
 	}
+	set(&p.Base, instead(p.Base, c.BaseURL[name]))
 	p.Scopes = slices.Clone(p.Scopes)
 	if len(app.Scopes) > 0 {
 		p.Scopes = slices.Clone(app.Scopes)
 	}
 	return &p
+}
+
+// instead is the API root that the operator set in the place of a platform's own: what is set stands for the platform's
+// host, so the path of the own root follows it, unless it is there already.
+func instead(own, set string) string {
+	u, err := url.Parse(own)
+	set = strings.TrimRight(set, "/")
+	if set == "" || err != nil || strings.HasSuffix(set, u.Path) {
+		return set
+	}
+	return set + u.Path
 }
 
 // Platform returns a platform with the operator's API version applied.

@@ -58,7 +58,7 @@ func TestAppsAreAppliedToProviders(t *testing.T) {
 	if b := applied[1].Base; b != "https://open.example" {
 		t.Errorf("TikTok's other API replaced the base by %s", b)
 	}
-	if b := applied[2].Base; b != "http://127.0.0.1:3" {
+	if b := applied[2].Base; b != "http://127.0.0.1:3/v1.3" {
 		t.Errorf("the base of tiktok-business is %s", b)
 	}
 	apps := c.OAuthApps(ps)

@@ -118,7 +118,7 @@ func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		w.answer(rw, http.StatusBadGateway, "That did not work", err.Error())
+		w.answer(rw, flowStatus(err), "That did not work", err.Error())
 	} else {
 		w.answer(rw, http.StatusOK, "Connected", "Go back to the terminal; this window can be closed. Connected as "+cmp.Or(done.Holder, "an unnamed account")+".")
 	}
@@ -126,6 +126,23 @@ func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case w.done <- outcome{done, err}:
 	default: // a browser that asks twice
 	}
+}
+
+// flowStatus tells what went wrong at the provider from what somebody did.
+func flowStatus(err error) int {
+	p, ok := errors.AsType[*flowProblem](err)
+	if !ok {
+		return http.StatusInternalServerError
+	}
+	switch p.Kind {
+	case oauth.FlowDenied, oauth.FlowScope, oauth.FlowWrongAccount:
+		return http.StatusForbidden
+	case oauth.FlowProvider, oauth.FlowNetwork:
+		return http.StatusBadGateway
+	case oauth.FlowUnknownState, oauth.FlowExpiredState, oauth.FlowOtherBrowser, oauth.FlowBadCode, oauth.FlowBadRedirect,
+		oauth.FlowWrongIssuer, oauth.FlowNotConfigured, oauth.FlowBadInput:
+	}
+	return http.StatusBadRequest
 }
 
 func (w *waiting) answer(rw http.ResponseWriter, status int, title, text string) {

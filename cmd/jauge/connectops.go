@@ -52,9 +52,43 @@ func (p *flowProblem) Error() string { return p.Text }
 
 func problemOf(err error) *flowProblem {
 	if f, ok := errors.AsType[*oauth.FlowError](err); ok {
-		return &flowProblem{f.Kind, f.Error()}
+		return &flowProblem{f.Kind, flowText(f)}
 	}
 	return nil
+}
+
+// flowTexts say what happened and what to do, for those who read it in a terminal.
+var flowTexts = map[oauth.FlowKind]string{
+	oauth.FlowUnknownState:  "this answer belongs to no authorization that is under way: it was used before, or begun elsewhere; begin again",
+	oauth.FlowExpiredState:  "it took too long: begin again",
+	oauth.FlowOtherBrowser:  "it was begun in another place: finish it there, or begin again here",
+	oauth.FlowDenied:        "consent was refused: nothing was connected; begin again and agree",
+	oauth.FlowBadCode:       "the code is expired or was used before: begin again",
+	oauth.FlowBadRedirect:   "the provider does not know our redirect address: register it there, or give the one that is registered by --redirect",
+	oauth.FlowWrongIssuer:   "the answer came from another server than the one that was asked: begin again, and tell us if it lasts",
+	oauth.FlowWrongAccount:  "another account agreed than the one that was named: log in there with the right one and begin again",
+	oauth.FlowScope:         "consent was given to less than is needed: begin again and agree to everything",
+	oauth.FlowNotConfigured: "the client of this provider is not set up",
+	oauth.FlowBadInput:      "what was given leads to no server",
+	oauth.FlowProvider:      "the provider answered with an error",
+	oauth.FlowNetwork:       "the provider could not be reached",
+}
+
+// flowText is the sentence of a kind, with what lies behind it.
+func flowText(f *oauth.FlowError) string {
+	text := cmp.Or(flowTexts[f.Kind], string(f.Kind))
+	cause := f.Err
+	for cause != nil { // an error of a flow within another one says the same again
+		inner, ok := errors.AsType[*oauth.FlowError](cause)
+		if !ok {
+			break
+		}
+		cause = inner.Err
+	}
+	if cause != nil {
+		text += ": " + cause.Error()
+	}
+	return text
 }
 
 func (d completed) checked(err error) (completed, error) {

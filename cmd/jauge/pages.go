@@ -102,6 +102,18 @@ func (s site) Warnings(ctx context.Context) ([]pages.Warning, error) {
 			Kind: "sunset_" + w.Sunset.Kind, Platform: w.Platform, Subject: w.Sunset.Name, When: w.Sunset.Ends, Text: w.Text,
 		})
 	}
+	grants, err := s.a.grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range grants {
+		if len(g.Follows) == 0 {
+			out = append(out, pages.Warning{
+				Kind: "unchosen", Platform: g.Provider, Subject: cmp.Or(g.Holder.Handle, g.Holder.Name, g.ID),
+				Text: "it is connected, and nothing is followed by it: connect it again and choose, or end it by jauge disconnect " + g.ID,
+			})
+		}
+	}
 	rows, err := s.a.accountRows(ctx)
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ var opRotate = operation[struct{}, struct{}, int]{
 const hashHelp = `Reads a password and prints what JAUGE_ADMIN_PASSWORD_HASH wants: an argon2id hash in PHC form. On a terminal it asks twice
 without showing it; else it reads the first line of standard input.`
 
-// minPassword is the least length of a password, in bytes.
+// minPassword is the least length of a password that is not remarked upon, in bytes.
 const minPassword = 12
 
 func newHashPassword(c *cli) *cobra.Command {
@@ -77,8 +77,11 @@ func newHashPassword(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if password == "" {
+				return usagef("the password is empty")
+			}
 			if len(password) < minPassword {
-				return usagef("the password has %d characters: take at least %d", len(password), minPassword)
+				_, _ = fmt.Fprintf(c.stderr, "the password has %d characters: at least %d are advised\n", len(password), minPassword)
 			}
 			hash, err := pages.HashPassword(jauge.Secret(password))
 			if err != nil {

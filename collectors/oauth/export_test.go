@@ -34,6 +34,9 @@ func (r keyring) Open(key string, sealed []byte) ([]byte, error) { return r.open
 // ID is the first key's.
 func (r keyring) ID() string { return r[0].id.String() }
 
+// IDs are those of all keys.
+func (r keyring) IDs() string { return r.ids() }
+
 // SealedBy tells the key of a record.
 func SealedBy(b []byte) string {
 	id, err := sealedBy(b)

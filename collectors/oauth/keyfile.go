@@ -33,7 +33,7 @@ func readKeyFile(path string) (keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read vault key: %w", err)
 	}
-	ring, err := parseKeys(string(text), "\n")
+	ring, err := parseKeys(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("read vault key from %s: %w", path, err)
 	}

@@ -42,7 +42,7 @@ func (v *Vault) Open(ctx context.Context) error {
 // openKeys takes the keys of the setting, or of the key file, which is made where nothing is sealed yet.
 func (v *Vault) openKeys(ctx context.Context) error {
 	if v.cfg.Key != "" {
-		ring, err := parseKeys(v.cfg.Key.Reveal(), ",")
+		ring, err := parseKeys(v.cfg.Key.Reveal())
 		if err != nil {
 			return fmt.Errorf("open vault: %w", err)
 		}

@@ -78,11 +78,16 @@ func parseKey(text string) (sealKey, error) {
 	return sealKey{id: keyID(sum[:keyIDSize]), text: text, aead: aead}, nil
 }
 
-// parseKeys reads the keys of JAUGE_VAULT_KEY, or of the lines of a key file, where # begins a comment.
-func parseKeys(text, separator string) (keyring, error) {
+// parseKeys reads keys: those of JAUGE_VAULT_KEY, apart by commas, and those of a key file, one a line, where # begins a
+// comment. Both read the same, since a key file is what JAUGE_VAULT_KEY_FILE may name.
+func parseKeys(text string) (keyring, error) {
+	var parts []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		parts = append(parts, strings.Split(line, ",")...)
+	}
 	var ring keyring
-	for part := range strings.SplitSeq(text, separator) {
-		part, _, _ = strings.Cut(part, "#")
+	for _, part := range parts {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}

@@ -17,11 +17,22 @@ import (
 
 func ring(t testing.TB, keys ...string) oauth.Ring {
 	t.Helper()
-	r, err := oauth.ParseKeys(strings.Join(keys, ","), ",")
+	r, err := oauth.ParseKeys(strings.Join(keys, ","))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestKeysAreReadAsTheyAreWritten: what a key file holds, comments and all, is good for JAUGE_VAULT_KEY too.
+func TestKeysAreReadAsTheyAreWritten(t *testing.T) {
+	one, two := oauth.NewKey(), oauth.NewKey()
+	want := ring(t, one, two)
+	for _, text := range []string{one + "," + two, one + "\n" + two + "\n", "# keep a copy, elsewhere\n" + one + " # new\n\n" + two, " " + one + " , " + two + ","} {
+		if got, err := oauth.ParseKeys(text); err != nil || got.IDs() != want.IDs() {
+			t.Errorf("another ring, or %v", err)
+		}
+	}
 }
 
 func TestSealedRecordOpensOnlyAsItWas(t *testing.T) {
@@ -64,7 +75,7 @@ func TestSealedRecordOpensOnlyAsItWas(t *testing.T) {
 
 func TestKeysThatAreNone(t *testing.T) {
 	for _, bad := range []string{"", ",", "x", "c2hvcnQ=", testKey + "x", "# " + testKey} {
-		if _, err := oauth.ParseKeys(bad, ","); err == nil {
+		if _, err := oauth.ParseKeys(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		} else if strings.Contains(err.Error(), "c2hvcnQ") || strings.Contains(err.Error(), testKey) {
 			t.Errorf("the error shows the key: %v", err)
@@ -165,7 +176,7 @@ func allOpen(t *testing.T, s *memStore, path string) (keys int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := oauth.ParseKeys(string(text), "\n")
+	r, err := oauth.ParseKeys(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("WARN is %s: set a duration of 0 or more, such as 336h", c.Warn))
 	}
 	if c.Key != "" {
-		if _, err := parseKeys(c.Key.Reveal(), ","); err != nil {
+		if _, err := parseKeys(c.Key.Reveal()); err != nil {
 			errs = append(errs, fmt.Errorf("KEY: %w", err))
 		}
 	}

@@ -181,6 +181,16 @@ func TestSessionEnds(t *testing.T) {
 }
 
 // TestLoginIsLimited: per client, by the address that a proxy of ours tells and not by one that anybody made up.
+// TestRightPasswordsAreNotLimited: who knows the password may log in as often as he likes.
+func TestRightPasswordsAreNotLimited(t *testing.T) {
+	site := server(t, guarded(), backend(), pages.Deps{})
+	for i := range 12 {
+		if r := visit(t, site, home).login(password, "/"); r.StatusCode != http.StatusSeeOther {
+			t.Fatalf("login %d: %d", i+1, r.StatusCode)
+		}
+	}
+}
+
 func TestLoginIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		site := server(t, guarded(), backend(), pages.Deps{})

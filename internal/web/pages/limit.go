@@ -65,6 +65,16 @@ func (l *limiter) take(who netip.Addr) (wait time.Duration) {
 	return 0
 }
 
+// forgive forgets the tries of a client that knew the password.
+func (l *limiter) forgive(who netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.clients[bucket(who)]; ok {
+		l.order.Remove(e)
+		delete(l.clients, bucket(who))
+	}
+}
+
 func (l *limiter) of(p netip.Prefix) *rate.Limiter {
 	if e, ok := l.clients[p]; ok {
 		l.order.MoveToBack(e)

@@ -47,7 +47,7 @@ type limitedError struct{ wait time.Duration }
 // Error says how long to wait.
 func (e *limitedError) Error() string { return fmt.Sprintf("too many tries: wait %s", e.wait) }
 
-// check tells whether a password is right; every try costs the client one of its tries.
+// check tells whether a password is right; a wrong one costs the client one of its tries.
 func (p *passwords) check(ctx context.Context, who netip.Addr, password jauge.Secret) (bool, error) {
 	if d := p.limits.take(who); d > 0 {
 		return false, &limitedError{d}
@@ -71,6 +71,7 @@ func (p *passwords) check(ctx context.Context, who netip.Addr, password jauge.Se
 		return false, fmt.Errorf("check password: %w", err)
 	}
 	if ok {
+		p.limits.forgive(who)
 		p.mu.Lock()
 		p.seen = p.digest(password)
 		p.mu.Unlock()
