@@ -19,6 +19,7 @@ type authority struct {
 	life     time.Duration // of access tokens
 	refLife  time.Duration // of refresh tokens; 0: not told
 	reusable bool
+	bare     bool          // no refresh tokens
 	grace    time.Duration // how long a spent refresh token gets the answer that it got first
 	first    map[string]spending
 	n        int
@@ -102,6 +103,9 @@ func (a *authority) issue(f *family) *oauth.Token {
 		t.RefreshExpiry = time.Now().Add(a.refLife)
 	}
 	f.refresh = t.Refresh.Reveal()
+	if a.bare {
+		defer func() { t.Refresh = "" }()
+	}
 	a.families[f.refresh] = f
 	a.access[t.Access.Reveal()] = f
 	return t

@@ -10,12 +10,8 @@ import (
 	"jauge.dev/jauge"
 )
 
-const (
-	// renewWait is how long a request waits for a renewal whose token would still be good.
-	renewWait = 10 * time.Second
-	// youngToken is the age below which a refused token is not renewed: another one would be refused as well.
-	youngToken = time.Minute
-)
+// renewWait is how long a request waits for a renewal whose token would still be good.
+const renewWait = 10 * time.Second
 
 // Client gives the client by which an account is read, and the id of the grant that opens it: "" where none is needed or
 // there is none, with the platform's own client. It does no I/O.
@@ -218,9 +214,8 @@ func (t *carrier) afterRefusal(ctx context.Context, used *record, uf *followReco
 	if r, f, err := t.now(); err != nil || r.tokenOf(f).Access != refused {
 		return r.ifUsable(f, err)
 	}
-	now := time.Now()
 	own := uf.Token != "" // a page's: the login's own renewal does not change it, a listing may
-	if !own && used.renewable(t.p, now) && now.Sub(used.Token.Issued) >= youngToken {
+	if !own && used.mendable(t.p, time.Now()) {
 		_ = t.v.renew(ctx, t.grant, fingerprint(used.Token.Access)) // what came of it is in the record
 	} else {
 		t.test(ctx)

@@ -64,7 +64,9 @@ func (v *Vault) exchange(ctx context.Context, p *Provider, c *Call, st *stateRec
 		return nil, &FlowError{FlowProvider, errors.New("the provider answered without a token")}
 	}
 	if st.Expect != "" && t.Subject != st.Expect {
-		v.revoke(ctx, p, c, t)
+		if !v.mayShare(p, c.Server.Issuer, "") {
+			v.revoke(ctx, p, c, t)
+		}
 		return nil, &FlowError{FlowWrongAccount, fmt.Errorf("%s consented, and %s was named", cut(t.Subject), cut(st.Expect))}
 	}
 	return t, nil
@@ -82,8 +84,8 @@ func (v *Vault) newRecord(p *Provider, s *Server, t *Token, static bool) *record
 		Version: recordVersion, ID: ulid.Make().String(), Provider: p.Name, Pending: true, Static: static,
 		Made: now, Connected: now, Token: adopt(p, nil, t, now), Server: serverOf(s),
 	}
-	if static {
-		r.Token.Expiry = utc(t.Expiry)
+	if static && (t.Expiry.IsZero() || !t.Expiry.After(now)) {
+		r.Token.Expiry = utc(t.Expiry) // no end means none here, and one that is over is over
 	}
 	r.Absolute = absolute(p, nil, &r.Token, false)
 	if t.Scopes != nil {
@@ -180,12 +182,21 @@ func (v *Vault) unlisted(ctx context.Context, p *Provider, e entry, l *listing, 
 		return &FlowError{FlowProvider, err}
 	}
 	if kind != FlowNetwork {
-		if !e.rec.Static {
+		if !e.rec.Static && !v.mayShare(p, e.rec.Server.Issuer, e.rec.ID) {
 			v.revoke(ctx, p, v.call(p, e.rec.ID, e.rec.Server.server(), ""), e.rec.Token.token())
 		}
 		v.dropGrant(ctx, e)
 	}
 	return &FlowError{kind, err}
+}
+
+// mayShare tells whether another grant may be of the same login as a token of which nobody knows whose it is. Such a token
+// is not revoked: at Google and Meta that would end everything that the login has given us.
+func (v *Vault) mayShare(p *Provider, issuer, but string) bool {
+	return slices.ContainsFunc(v.view.all(), func(e entry) bool {
+		o := e.rec
+		return o.ID != but && !o.Pending && !o.Static && o.Provider == p.Name && o.Server.Issuer == issuer && o.Ended == CauseNone
+	})
 }
 
 // sameLogin finds the grant that the same login has at the same server; "" where there is none.
@@ -242,8 +253,8 @@ func (v *Vault) mopUp(ctx context.Context, p *Provider, e entry) {
 	}
 }
 
-// Static makes a grant of a token that a human typed in: a system user's, a developer's. Nothing renews it. input is what
-// the provider asks for (Ask): the instance.
+// Static makes a grant of a token that a human typed in: a system user's, a developer's. Nothing renews it, unless it ends
+// and the provider extends access tokens by themselves. input is what the provider asks for (Ask): the instance.
 func (v *Vault) Static(ctx context.Context, provider, input string, token jauge.Secret) (Grant, []Subject, error) {
 	if !v.enter() {
 		return Grant{}, nil, errClosed

@@ -7,12 +7,20 @@ import (
 // defaultShare is the part of a token's life below which it is renewed where the provider's model sets none.
 const defaultShare = 0.2
 
-// model is how the grant's token lives on: as the provider says, unless it was typed in.
+// kindPage is what the dialects of Meta keep in Token.Extra["kind"] of a page's token, which nothing extends.
+const kindPage = "PAGE"
+
+// model is how the grant's token lives on: as the provider says. One that was typed in lives until its end, unless it can
+// be extended by itself (a system user's).
 func (r *record) model(p *Provider) Model {
-	if r.Static || p == nil {
+	if p == nil {
 		return Static
 	}
-	return p.Renewal.Model
+	m := p.Renewal.Model
+	if r.Static && (m != Extend || r.Token.Expiry.IsZero() || r.Token.Extra["kind"] == kindPage) {
+		return Static
+	}
+	return m
 }
 
 // renewable tells whether anything but a human can renew the grant, now or later.
@@ -31,6 +39,26 @@ func (r *record) renewable(p *Provider, now time.Time) bool {
 	case Static:
 	}
 	return false
+}
+
+// youngToken is the age below which a refused token is not renewed: another one would be refused as well.
+const youngToken = time.Minute
+
+// mendable tells whether a refused access token may yet be replaced by a renewal: then its refusal alone says nothing of
+// the grant. Where the access token is itself what a renewal spends (Extend), nothing replaces a refused one.
+func (r *record) mendable(p *Provider, now time.Time) bool {
+	young := youngToken
+	if life := r.Token.Expiry.Sub(r.Token.Issued); !r.Token.Expiry.IsZero() {
+		young = min(young, life/2) // of 20 seconds, two clocks that differ by a few leave no minute
+	}
+	return r.model(p) != Extend && r.renewable(p, now) && now.Sub(r.Token.Issued) >= young
+}
+
+// renewing tells whether somebody is renewing the token now: a provider may refuse the old one from the moment on at which
+// it gives the new one, before anybody has seen that.
+func (r *record) renewing(now time.Time) bool {
+	in := r.Intent
+	return in != nil && now.Before(in.Until) && in.Spent == fingerprint(r.Token.credential())
 }
 
 // expired tells whether the access token's time is up.

@@ -108,15 +108,22 @@ func (v *Vault) relist(ctx context.Context, id string) (entry, error) {
 		return entry{}, err
 	}
 	l, lerr := v.list(ctx, p, e.rec)
+	if l.cause.condemns() {
+		if now, ok := v.replaced(ctx, p, e); ok {
+			e = now
+			l, lerr = v.list(ctx, p, e.rec)
+		}
+	}
 	used := e.rec.Token.Access
 	changed, err := v.change(ctx, id, func(r *record) error {
-		r.ListTry = time.Now().UTC()
+		now := time.Now()
+		r.ListTry = now.UTC()
 		switch {
 		case lerr == nil:
 			r.learn(p, &l)
 		case r.Token.Access != used: // what was refused is replaced already
 			return errKeep
-		case l.cause.condemns():
+		case l.cause.condemns() && !r.mendable(p, now) && !r.renewing(now):
 			r.end(l.cause)
 		case l.cause == CauseScope:
 			r.Missing = slices.Clone(p.Scopes)
@@ -130,6 +137,23 @@ func (v *Vault) relist(ctx context.Context, id string) (entry, error) {
 		return changed, listError(p, &l, lerr, changed.rec)
 	}
 	return changed, nil
+}
+
+// replaced looks for another access token than the one in e, which was refused: one that somebody has got meanwhile, or a
+// renewed one. ok is false where there is none.
+func (v *Vault) replaced(ctx context.Context, p *Provider, e entry) (now entry, ok bool) {
+	now, err := v.read(ctx, e.rec.ID)
+	if err != nil {
+		return e, false
+	}
+	at := time.Now()
+	if now.rec.Token.Access == e.rec.Token.Access && (now.rec.mendable(p, at) || now.rec.renewing(at)) {
+		_ = v.renew(ctx, e.rec.ID, fingerprint(e.rec.Token.Access)) // what came of it is in the record
+		if now, ok = v.view.get(e.rec.ID); !ok {
+			return e, false
+		}
+	}
+	return now, now.rec.Token.Access != e.rec.Token.Access
 }
 
 // end marks a grant whose access token is refused: the end, whatever it was that nothing could renew it.

@@ -57,9 +57,9 @@ func (v *Vault) keep(ctx context.Context, p *Provider, e entry, c *Call, t *Toke
 // renewed puts a new token in the place of the one that it renews.
 func (r *record) renewed(p *Provider, mine *intent, was, fresh *tokenRecord, server *serverRecord, now time.Time) error {
 	switch in := r.Intent; {
-	case r.Token.Access == fresh.Access && r.Token.Refresh == fresh.Refresh:
-		return errKeep // an earlier write of it was done after all
-	case r.Token.Access != was.Access || r.Token.Refresh != was.Refresh:
+	case r.Token.same(fresh) && (!was.same(fresh) || r.Token.Issued.Equal(fresh.Issued)):
+		return errKeep // an earlier write of it was done after all; a provider may also give the same token, with a later end
+	case !r.Token.same(was):
 		return errSuperseded
 	case in != nil && in.ID != mine.ID && now.Before(in.Until):
 		return errTaken // he holds the fence now: what he gets is the newer one
@@ -70,11 +70,16 @@ func (r *record) renewed(p *Provider, mine *intent, was, fresh *tokenRecord, ser
 	r.Intent, r.Doubt = nil, nil
 	r.Doomed, r.Ended = CauseNone, CauseNone
 	r.Failures, r.Why, r.NextTry = 0, CauseNone, time.Time{}
-	if fresh.Scopes != nil {
+	if fresh.Scopes != nil && !slices.Equal(fresh.Scopes, was.Scopes) { // else what a listing has learnt of them stays
 		r.Scopes = slices.Clone(fresh.Scopes)
 		r.Missing = missing(p, r.Scopes)
 	}
 	return nil
+}
+
+// same tells whether two tokens are one, whatever is said of their ends.
+func (t *tokenRecord) same(o *tokenRecord) bool {
+	return t.Access == o.Access && t.Refresh == o.Refresh
 }
 
 // adopt completes a new token with what its answer left out, and believes nothing absurd. old may be nil.
@@ -180,12 +185,18 @@ func classify(p *Provider, err error) failure {
 	case slices.Contains(p.Renewal.Undone, t.Status) && t.Status >= 500:
 	case t.Status == 429:
 		f.cause = CauseRateLimited
-	case t.Status >= 500, t.Status == 408, t.Status < 400 && t.Code == "":
+	case t.Status >= 500, t.Status == 408, t.Status < 400 && t.Code == "", t.Status < 500 && serverFault(t.Code):
 		f.outcome = outcomeLost
 	case t.Code == "invalid_client", t.Code == "unauthorized_client":
 		f.cause = CauseAppGone
 	}
 	return f
+}
+
+// serverFault tells whether an error says that the server failed, whatever the status that it came with: then it is no
+// refusal, and nobody knows what was done.
+func serverFault(code string) bool {
+	return code == "server_error" || code == "temporarily_unavailable" || code == "internal_error"
 }
 
 // failed sees to a renewal that gave no token.

@@ -24,15 +24,16 @@ const (
 
 // chaos is one strict provider, one store, and vaults that come and go over them.
 type chaos struct {
-	t     *testing.T
-	rnd   *rand.Rand
-	mu    sync.Mutex
-	s     *memStore
-	a     *authority
-	vault []*rig
-	kills int
-	lost  int // answers that the network lost
-	sent  int // requests that reached the provider
+	t      *testing.T
+	rnd    *rand.Rand
+	mu     sync.Mutex
+	s      *memStore
+	a      *authority
+	vault  []*rig
+	deadly float64 // how likely a renewal ends with the death of its vault
+	kills  int
+	lost   int // answers that the network lost
+	sent   int // requests that reached the provider
 }
 
 func (c *chaos) draw(p float64) bool {
@@ -48,16 +49,16 @@ func (c *chaos) wait(longest time.Duration) time.Duration {
 }
 
 // spawn makes a vault that fails at random: by its network, its store, and by dying.
-func (c *chaos) spawn(deadly float64, grace time.Duration) *rig {
+func (c *chaos) spawn() *rig {
 	r := makeRig(c.t, c.s, c.a, func(_ *rig, cfg *oauth.Config, _ *oauth.Deps) { cfg.Every = 10 * time.Second })
 	r.store.rnd = rand.New(rand.NewPCG(uint64(c.wait(time.Hour)), 7))
-	r.p.Renewal.Grace = grace
+	r.p.Renewal.Grace = c.a.grace
 	if err := r.v.Open(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}
 	r.store.unknown, r.store.stale = 0.1, 0.1
 	die := func(step int) error {
-		if !c.draw(deadly / steps) {
+		if !c.draw(c.deadly / steps) {
 			return nil
 		}
 		c.mu.Lock()
@@ -123,12 +124,12 @@ func TestChaos(t *testing.T) {
 	kills, renewals, lostGrants := 0, 0, 0
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
-			c := &chaos{t: t, rnd: rand.New(rand.NewPCG(seed, 3)), s: newStore(), a: newAuthority()}
+			c := &chaos{t: t, rnd: rand.New(rand.NewPCG(seed, 3)), s: newStore(), a: newAuthority(), deadly: 0.1}
 			c.a.life = 3 * time.Minute
 			first := newRig(t, c.s, c.a)
 			id := first.connect("ann").ID
 			for range 3 {
-				c.vault = append(c.vault, c.spawn(0.1, 0))
+				c.vault = append(c.vault, c.spawn())
 			}
 			for range 40 {
 				c.round()
@@ -164,12 +165,12 @@ func TestChaosWithGrace(t *testing.T) {
 	kills, renewals, lostGrants, again := 0, 0, 0, 0
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
-			c := &chaos{t: t, rnd: rand.New(rand.NewPCG(seed, 11)), s: newStore(), a: newAuthority()}
+			c := &chaos{t: t, rnd: rand.New(rand.NewPCG(seed, 11)), s: newStore(), a: newAuthority(), deadly: 0.4}
 			c.a.life, c.a.grace = 20*time.Minute, 5*time.Minute
 			first := newRig(t, c.s, c.a)
 			first.connect("ann")
 			for range 3 {
-				c.vault = append(c.vault, c.spawn(0.4, 5*time.Minute))
+				c.vault = append(c.vault, c.spawn())
 			}
 			for range 60 {
 				c.round()
@@ -196,7 +197,7 @@ func TestChaosWithGrace(t *testing.T) {
 		})
 	}
 	t.Logf("%d renewals, %d kills, %d sent again, %d grants lost", renewals, kills, again, lostGrants)
-	if kills < 10 || again < 5 || lostGrants > kills/2 {
+	if kills < 10 || again < 5 || lostGrants > 1 { // one where a store lost outcomes for all of the grace
 		t.Errorf("%d renewals, %d kills, %d sent again, %d grants lost", renewals, kills, again, lostGrants)
 	}
 }
@@ -215,7 +216,7 @@ func (c *chaos) round() {
 	for i, r := range c.vault {
 		if r.store.isDead() {
 			r.bury()
-			c.vault[i] = c.spawn(0.1, 0)
+			c.vault[i] = c.spawn()
 		}
 	}
 }

@@ -42,7 +42,7 @@ type record struct {
 	Provider  string    `json:"provider"`
 	Holder    Holder    `json:"holder"`
 	Pending   bool      `json:"pending,omitempty"` // who consented is not known yet
-	Static    bool      `json:"static,omitempty"`  // the token was typed in: nothing renews it
+	Static    bool      `json:"static,omitempty"`  // the token was typed in: it is not ours to revoke
 	Scopes    []string  `json:"scopes,omitempty"`
 	Missing   []string  `json:"missing,omitempty"` // scopes that were asked for and not given
 	State     State     `json:"state"`
