@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"jauge.dev/jauge"
 )
@@ -70,7 +71,11 @@ func (t *template) appendHead(b []byte, tags []string) []byte {
 	b = append(b, t.measurement...)
 	for _, p := range t.tags {
 		b = append(b, p.prefix...)
-		b = appendName(b, tagText(tags[p.index]), ",= ")
+		if tag := tags[p.index]; plain(tag) {
+			b = append(b, tag...)
+		} else {
+			b = appendName(b, tagText(tag), ",= ")
+		}
 	}
 	return b
 }
@@ -118,7 +123,9 @@ func appendFloat(b []byte, f float64) []byte {
 
 // appendText writes a string field; within its quotes only quotes and backslashes are special, a line break is not.
 func appendText(b []byte, s string) []byte {
-	s = strings.ToValidUTF8(s, "\uFFFD") // s itself where it is valid
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
 	b = append(b, '"')
 	if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 { // nearly always, and much faster than both at once
 		b = append(b, s...)
@@ -139,6 +146,16 @@ func appendName(b []byte, s, special string) []byte {
 		b = append(b, '\\', s[i])
 		s = s[i+1:]
 	}
+}
+
+// plain tells whether a tag's value can be written as it is, which nearly all can.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == ',' || c == '=' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // tagText gives a tag's value as line protocol can tell it: a control character (a line break above all) becomes a

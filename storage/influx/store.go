@@ -31,6 +31,8 @@ type Store struct {
 	templates map[*jauge.Schema]*template
 	main      *bucket
 	history   *bucket
+	texts     chan []byte // buffers for lines
+	unused    *time.Timer // gives them back
 
 	opening base.Gate // held while opening or closing
 	closed  bool      // guarded by opening
@@ -63,7 +65,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error
 	s := &Store{
 		cfg: cfg.withDefaults(), base: strings.TrimRight(cfg.URL, "/"), log: log, meter: meter, templates: newTemplates(),
 		opening: base.NewGate(),
+		texts:   make(chan []byte, 2*cfg.withDefaults().Concurrency), // the history is written beside the rest
 	}
+	s.unused = time.AfterFunc(keepUnused, s.drop)
 	s.hc = newHTTP(s.cfg)
 	s.client = influxdb2.NewClientWithOptions(s.base, s.cfg.Token.Reveal(),
 		influxdb2.DefaultOptions().SetHTTPClient(s.hc).SetUseGZip(false).SetPrecision(time.Nanosecond))
@@ -131,6 +135,7 @@ func (s *Store) Close() error {
 	s.ready = false
 	s.mu.Unlock()
 	s.closed = true
+	s.unused.Stop()
 	s.client.Close()
 	s.hc.CloseIdleConnections()
 	return nil

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math/bits"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sync/errgroup"
 
@@ -85,22 +87,57 @@ func (s *Store) of(b *bucket, rows []jauge.Record) []*jauge.Record {
 	return out
 }
 
-var lines = sync.Pool{New: func() any { return new([]byte) }}
+const (
+	longestKept = 4 << 20 // of the buffers that are kept from one request to the next, in bytes
+	keepUnused  = 30 * time.Second
+	usualLine   = 224 // bytes
+)
+
+// buffer gives an empty buffer for the lines of so many rows. A sync.Pool would lose them at each garbage collection,
+// of which there are many a second in a small heap.
+func (s *Store) buffer(rows int) []byte {
+	select {
+	case b := <-s.texts:
+		return b[:0]
+	default:
+		return make([]byte, 0, rows*usualLine)
+	}
+}
+
+func (s *Store) keep(b []byte) {
+	if cap(b) > longestKept {
+		return
+	}
+	select {
+	case s.texts <- b:
+		s.unused.Reset(keepUnused)
+	default:
+	}
+}
+
+// drop lets go of the buffers when nothing has been written for a while.
+func (s *Store) drop() {
+	for {
+		select {
+		case <-s.texts:
+		default:
+			return
+		}
+	}
+}
 
 // batch writes rows with one request, with more where the server refuses some of them.
 func (w *writing) batch(ctx context.Context, b *bucket, rows []*jauge.Record) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	buf, _ := lines.Get().(*[]byte)
-	text := (*buf)[:0]
+	text := w.store.buffer(len(rows))
 	l := newLiner(w.store.templates)
 	for _, r := range rows {
 		text = l.appendLine(text, r)
 	}
-	err := w.store.send(ctx, b, string(text[:len(text)-1]))
-	*buf = text
-	lines.Put(buf)
+	err := w.store.send(ctx, b, asString(text[:len(text)-1]))
+	w.store.keep(text)
 	if err == nil {
 		return nil
 	}
@@ -190,6 +227,15 @@ func (s *Store) send(ctx context.Context, b *bucket, text string) error {
 	return nil
 }
 
+// asString gives the lines to the client without a copy where they are read to their end before the client returns,
+// which the gzipper sees to; what it leaves as it is may be read later, and is copied.
+func asString(text []byte) string {
+	if len(text) < leastGzip {
+		return string(text)
+	}
+	return unsafe.String(unsafe.SliceData(text), len(text)) //nolint:gosec // nobody keeps it, see above
+}
+
 var seed = maphash.MakeSeed()
 
 // unique merges rows of the same key into one, where it stood last: rows of one call are spread over batches that run
@@ -198,26 +244,29 @@ func unique(rows []jauge.Record) []jauge.Record {
 	if len(rows) < 2 {
 		return rows
 	}
-	seen := make(map[uint64]int, len(rows))
+	width := bits.Len(uint(2 * len(rows))) //nolint:gosec // a length
+	seen := make([]slot, 1<<width)
 	var out []jauge.Record // made at the first key that occurs twice
+	var tags tagHash
 	for i := range rows {
 		r := &rows[i]
-		h := hash(r)
-		j, again := seen[h]
-		for ; again && !sameKey(at(rows, out, j), r); j, again = seen[h] {
-			h++ // another key of the same hash
+		h := tags.row(r)
+		at := h >> (64 - width)
+		for seen[at].pos != 0 && (seen[at].hash != uint32(h) || !sameKey(stored(rows, out, seen[at].pos), r)) { //nolint:gosec // its lower half
+			at = (at + 1) & (1<<width - 1)
 		}
+		again := seen[at].pos != 0
 		switch {
 		case !again && out == nil:
-			seen[h] = i
+			seen[at] = slot{uint32(h), uint32(i + 1)} //nolint:gosec // the lower half; rows of one call
 		case !again:
-			seen[h] = len(out)
 			out = append(out, *r)
+			seen[at] = slot{uint32(h), uint32(len(out))} //nolint:gosec // as above
 		default:
 			if out == nil {
 				out = append(make([]jauge.Record, 0, len(rows)), rows[:i]...)
 			}
-			out[j] = merged(&out[j], r)
+			out[seen[at].pos-1] = merged(&out[seen[at].pos-1], r)
 		}
 	}
 	if out == nil {
@@ -226,26 +275,36 @@ func unique(rows []jauge.Record) []jauge.Record {
 	return out
 }
 
-func at(rows, out []jauge.Record, i int) *jauge.Record {
+// slot is a place in the table of keys that were seen: a part of the key's hash, and where its row is, counted from 1.
+type slot struct{ hash, pos uint32 }
+
+func stored(rows, out []jauge.Record, pos uint32) *jauge.Record {
 	if out != nil {
-		return &out[i]
+		return &out[pos-1]
 	}
-	return &rows[i]
+	return &rows[pos-1]
 }
 
-func hash(r *jauge.Record) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, t := range r.Tags {
-		_, _ = h.WriteString(t) // never fails
-		_ = h.WriteByte(0)
+// tagHash hashes rows. Neighbours mostly share one list of tags, whose hash is kept.
+type tagHash struct {
+	tags *string
+	n    int
+	hash uint64
+}
+
+func (t *tagHash) row(r *jauge.Record) uint64 {
+	if first := unsafe.SliceData(r.Tags); first != t.tags || len(r.Tags) != t.n {
+		t.tags, t.n, t.hash = first, len(r.Tags), 0
+		for _, s := range r.Tags {
+			t.hash = mix(t.hash ^ maphash.String(seed, s))
+		}
 	}
-	t := uint64(r.Time) //nolint:gosec // bit by bit
-	for range 8 {
-		_ = h.WriteByte(byte(t))
-		t >>= 8
-	}
-	return h.Sum64()
+	return mix(t.hash ^ uint64(r.Time)) //nolint:gosec // bit by bit
+}
+
+func mix(h uint64) uint64 {
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>32
 }
 
 func sameKey(a, b *jauge.Record) bool {
