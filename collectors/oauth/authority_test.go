@@ -159,6 +159,11 @@ func (a *authority) revokeLogin(login string) {
 	}
 }
 
+// bearer is the token of a request.
+func bearer(req *http.Request) string {
+	return strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+}
+
 // RoundTrip is the API: /me needs a token and gives the login, all else as well.
 func (a *authority) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
@@ -170,7 +175,7 @@ func (a *authority) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.mu.Lock()
 	a.requests++
-	token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+	token := bearer(req)
 	f := a.access[token]
 	end, bounded := a.ends[token]
 	ok := f != nil && !f.dead && (!bounded || time.Now().Before(end))

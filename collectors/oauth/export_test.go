@@ -69,6 +69,15 @@ func (v *Vault) Peek(id string) Peek {
 	}
 }
 
+// Propose writes another vault's intent, taken by its own clock.
+func (v *Vault) Propose(id, who string, its time.Time, lease time.Duration) error {
+	_, err := v.change(v.life, id, func(r *record) error {
+		r.propose(who, who, lease, its)
+		return nil
+	})
+	return err
+}
+
 // Keys is the ring in use.
 func (v *Vault) Keys() Ring { return v.keys() }
 

@@ -252,6 +252,7 @@ func (v *Vault) forget(e entry) {
 	}
 	v.nonces.forget(id)
 	v.asked.forget(id)
+	v.fences.forget(id)
 	gone := e.rec.clone()
 	gone.State, gone.Cause, gone.Since = StateRevoked, CauseDisconnected, time.Now().UTC()
 	g := gone.grant(v.providers[e.rec.Provider])

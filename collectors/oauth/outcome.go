@@ -30,7 +30,11 @@ func (v *Vault) keep(ctx context.Context, p *Provider, e entry, c *Call, t *Toke
 	server := serverOf(c.Server)
 	for {
 		_, err := v.change(ctx, id, func(r *record) error {
-			return r.renewed(p, e.rec.Intent, &was, &fresh, &server, time.Now())
+			now := time.Now()
+			if in := r.Intent; r.Token.same(&was) && in != nil && in.ID != e.rec.Intent.ID && in.live(v.fences.watched(r, now), now) {
+				return errTaken // he holds the fence now: what he gets is the newer one
+			}
+			return r.renewed(p, &was, &fresh, &server)
 		})
 		switch {
 		case err == nil, errors.Is(err, errKeep):
@@ -55,14 +59,12 @@ func (v *Vault) keep(ctx context.Context, p *Provider, e entry, c *Call, t *Toke
 }
 
 // renewed puts a new token in the place of the one that it renews.
-func (r *record) renewed(p *Provider, mine *intent, was, fresh *tokenRecord, server *serverRecord, now time.Time) error {
-	switch in := r.Intent; {
+func (r *record) renewed(p *Provider, was, fresh *tokenRecord, server *serverRecord) error {
+	switch {
 	case r.Token.same(fresh) && (!was.same(fresh) || r.Token.Issued.Equal(fresh.Issued)):
 		return errKeep // an earlier write of it was done after all; a provider may also give the same token, with a later end
 	case !r.Token.same(was):
 		return errSuperseded
-	case in != nil && in.ID != mine.ID && now.Before(in.Until):
-		return errTaken // he holds the fence now: what he gets is the newer one
 	}
 	r.Absolute = absolute(p, was, fresh, r.Absolute)
 	r.Token = *fresh
@@ -213,7 +215,7 @@ func (v *Vault) failed(ctx context.Context, p *Provider, e entry, cause error) e
 		ended = v.tryAccess(v.soft, p, e.rec)
 	case f.outcome == outcomeLost && !rotating:
 		f.outcome = outcomeTransient
-	case f.outcome == outcomeLost && time.Now().Before(in.First.Add(p.Renewal.Grace)):
+	case f.outcome == outcomeLost && !p.Renewal.graceOver(in.First, time.Now()):
 		f.outcome = outcomeTransient
 	}
 	v.metrics.refreshed(p, f.outcome)

@@ -76,7 +76,12 @@ const (
 )
 
 // plan tells what is to be done about a record. seen as in renew; mine is the intent that the asking flight holds.
-func (r *record) plan(p *Provider, seen, mine string, now time.Time) step {
+func (v *Vault) plan(r *record, p *Provider, seen, mine string, now time.Time) step {
+	return r.plan(p, seen, mine, v.fences.watched(r, now), now)
+}
+
+// watched is how long this vault has seen the record's intent.
+func (r *record) plan(p *Provider, seen, mine string, watched time.Duration, now time.Time) step {
 	if !r.renewable(p, now) {
 		return stepNever
 	}
@@ -87,14 +92,14 @@ func (r *record) plan(p *Provider, seen, mine string, now time.Time) step {
 	rotating := r.model(p) == Rotating
 	if in := r.Intent; in != nil && in.ID != mine && in.Spent == spent {
 		switch {
-		case now.Before(in.Until):
+		case in.live(watched, now):
 			return stepWait
-		case rotating && !now.Before(in.First.Add(p.Renewal.Grace)):
+		case rotating && p.Renewal.graceOver(in.First, now):
 			return stepLost
 		}
 		return stepGo
 	}
-	if d := r.Doubt; d != nil && d.Spent == spent && rotating && !now.Before(d.First.Add(p.Renewal.Grace)) {
+	if d := r.Doubt; d != nil && d.Spent == spent && rotating && p.Renewal.graceOver(d.First, now) {
 		return stepLost
 	}
 	switch {
@@ -120,7 +125,7 @@ func (v *Vault) fly(ctx context.Context, id, seen string) error {
 		return err
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		switch e.rec.plan(p, seen, "", time.Now()) {
+		switch v.plan(e.rec, p, seen, "", time.Now()) {
 		case stepDone:
 			if waited && e.rec.Token.Access != first {
 				v.metrics.refreshed(p, outcomeAdopted)
@@ -175,7 +180,7 @@ func (v *Vault) take(ctx context.Context, p *Provider, id, seen string) (entry, 
 	for {
 		e, err := v.change(ctx, id, func(r *record) error {
 			now := time.Now()
-			if r.plan(p, seen, mine, now) != stepGo {
+			if v.plan(r, p, seen, mine, now) != stepGo {
 				return errKeep
 			}
 			r.propose(mine, v.who, v.cfg.Timeout+leaseSlack, now)
@@ -234,7 +239,7 @@ func (v *Vault) spend(ctx context.Context, p *Provider, e entry) error {
 // giveUp marks a grant whose renewal was begun by one who died: what he spent is not known.
 func (v *Vault) giveUp(ctx context.Context, p *Provider, id string) error {
 	_, err := v.change(ctx, id, func(r *record) error {
-		if r.plan(p, "", "", time.Now()) != stepLost {
+		if v.plan(r, p, "", "", time.Now()) != stepLost {
 			return errKeep
 		}
 		r.doom(CauseLostInRefresh)

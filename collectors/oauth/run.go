@@ -90,7 +90,7 @@ func (s *sweeper) job(p *Provider, e entry, now time.Time) func(ctx context.Cont
 			return nil
 		}
 		return func(ctx context.Context) { v.mopUp(ctx, p, e) }
-	case r.due(p, now) && r.plan(p, "", "", now) != stepWait:
+	case r.due(p, now) && v.plan(r, p, "", "", now) != stepWait:
 		return func(ctx context.Context) {
 			err := v.renew(ctx, r.ID, "")
 			if err != nil && !errors.Is(err, errClosed) {

@@ -120,6 +120,8 @@ type faultyStore struct {
 	writes  int     // so many more writes are done, then it is dead; negative: no end
 	dead    bool
 	after   func() // called once, after the next write
+	saved   int    // records written
+	silent  int    // so many next writes are done without a word
 }
 
 func faulty(s *memStore, seed uint64) *faultyStore {
@@ -183,9 +185,16 @@ func (f *faultyStore) SaveSealed(ctx context.Context, key string, value []byte, 
 	}
 	rev, err := f.memStore.SaveSealed(ctx, key, value, rev)
 	f.mu.Lock()
-	after := f.after
+	after, quiet := f.after, f.silent > 0
 	f.after = nil
+	f.saved++
+	if quiet {
+		f.silent--
+	}
 	f.mu.Unlock()
+	if quiet {
+		return 0, errStore
+	}
 	if after != nil {
 		after()
 	}

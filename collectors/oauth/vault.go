@@ -33,6 +33,7 @@ type Vault struct {
 	view      *view
 	nonces    *nonceBook
 	broken    unreadable
+	fences    *fences
 	asked     *asked // when a grant was last put to the test because of a refusal
 
 	ring   atomic.Pointer[keyring]
@@ -67,7 +68,7 @@ func New(cfg Config, d Deps) (*Vault, error) {
 	}
 	v := &Vault{
 		cfg: cfg, deps: d, log: d.Log, who: ulid.Make().String(), providers: map[string]*Provider{}, view: newView(),
-		nonces: newNonceBook(), asked: newAsked(), flights: map[string]*flight{},
+		nonces: newNonceBook(), asked: newAsked(), fences: newFences(), flights: map[string]*flight{},
 	}
 	for _, p := range d.Providers {
 		if _, twice := v.providers[p.Name]; twice || p.Name == "" {
