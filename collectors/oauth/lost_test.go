@@ -36,10 +36,12 @@ func (r *rig) lose(n int) {
 func TestLostAnswer(t *testing.T) {
 	for name, code := range map[string]error{
 		"broken connection": errors.New("connection was reset"), "timeout": context.DeadlineExceeded,
-		"502":        &oauth.TokenError{Status: 502, Text: "bad gateway"},
-		"504":        &oauth.TokenError{Status: 504},
-		"500":        &oauth.TokenError{Status: 500, Code: "server_error"},
-		"unreadable": errors.New("read token answer: it is no JSON"),
+		"502":                    &oauth.TokenError{Status: 502, Text: "bad gateway"},
+		"504":                    &oauth.TokenError{Status: 504},
+		"500":                    &oauth.TokenError{Status: 500, Code: "server_error"},
+		"200, the server failed": &oauth.TokenError{Status: 200, Code: "internal_error"},
+		"400, the server failed": &oauth.TokenError{Status: 400, Code: "server_error"},
+		"unreadable":             errors.New("read token answer: it is no JSON"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

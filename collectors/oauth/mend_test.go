@@ -115,9 +115,16 @@ func TestClockOfTheAPIIsAhead(t *testing.T) {
 // One replica renews, and the provider refuses the old token from the answer on: another replica that lists at that very
 // moment waits for the new one and condemns nothing.
 func TestListingWhileAnotherRenews(t *testing.T) {
+	for _, model := range []oauth.Model{oauth.Rotating, oauth.Extend} {
+		listWhileAnotherRenews(t, model)
+	}
+}
+
+func listWhileAnotherRenews(t *testing.T, model oauth.Model) {
 	synctest.Test(t, func(t *testing.T) {
 		s, a := newStore(), newAuthority()
-		one, two := newRig(t, s, a), newRig(t, s, a)
+		renewal := withRenewal(oauth.Renewal{Model: model, Share: 0.2})
+		one, two := newRig(t, s, a, renewal), newRig(t, s, a, renewal)
 		g := one.connect("ann")
 		two.grant()
 		one.d.via(func(_ context.Context, old *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error) {

@@ -115,6 +115,7 @@ type rig struct {
 	v       *oauth.Vault
 	a       *authority
 	d       *plumage
+	api     *http.Client // of collectors
 	p       *oauth.Provider
 	store   *faultyStore
 	log     *logBook
@@ -165,12 +166,13 @@ func makeRig(tb testing.TB, s *memStore, a *authority, opts ...option) *rig {
 	r := &rig{tb: tb, a: a, d: &plumage{a: a}, store: faulty(s, 1), log: &logBook{}, reg: prometheus.NewRegistry()}
 	r.p = a.provider(r.d)
 	hc := &http.Client{Transport: a}
+	r.api = &http.Client{Transport: a}
 	cfg := config()
 	deps := oauth.Deps{
 		Store: r.store, Providers: []*oauth.Provider{r.p},
 		Apps:    map[string]oauth.App{"plume": {ClientID: "us", ClientSecret: "tok-client-secret"}},
 		Clients: func(*oauth.Provider) *http.Client { return hc },
-		API:     func(jauge.Platform) *http.Client { return hc },
+		API:     func(jauge.Platform) *http.Client { return r.api },
 		OnChange: func(c oauth.Change) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
