@@ -101,8 +101,8 @@ type account struct {
 
 	figures  map[figureKey]*figure
 	tags     map[string][]string // by format
-	arena    []jauge.Value
-	restated []figureKey // figures whose restatements are to be made anew
+	counted  []jauge.Value       // scratch
+	restated []figureKey         // figures whose restatements are to be made anew
 
 	touched map[jauge.Day]struct{} // days to be written and evaluated in this batch
 	loaded  bool                   // read back for this batch: what a crash left undone is done now

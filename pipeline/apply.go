@@ -5,17 +5,11 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"jauge.dev/jauge"
 )
-
-// rows collects what a batch writes. History goes first: whatever is lost after it can be made again from it.
-type rows struct {
-	history []jauge.Record // single readings
-	main    []jauge.Record // everything else
-	deletes []jauge.Record // rows that moved or lost their value, after what replaces them
-}
 
 // apply takes a page's readings into the account and adds the raw rows that follow. Days that change are touched;
 // readings that are not the newest ask for the days to be made anew (slow). A page from beyond the history's retention
@@ -53,7 +47,7 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 		return
 	}
 	instant := seconds(r.version) + po.slot()
-	out.history = append(out.history, a.historyRow(po, r, instant))
+	out.history = append(out.history, a.historyRow(po, r, instant, out))
 	known := instant <= po.newest
 	if known {
 		a.slowFrom(dayOf(instant, a.plat.zone))
@@ -92,7 +86,7 @@ func (p *Pipeline) applyReading(a *account, r *reading, out *rows) {
 		out.deletes = slices.DeleteFunc(out.deletes, func(d jauge.Record) bool { return d.Key() == back.Key() })
 	}
 	po.pub = r.info.PublishedAt.UnixNano()
-	out.main = append(out.main, a.postRow(po, r))
+	out.main = append(out.main, a.postRow(po, r, out))
 }
 
 // advance makes a reading the post's newest counters; gain says whether differences are added to days (else the days
@@ -130,15 +124,16 @@ func (p *Pipeline) advance(a *account, po *post, r *reading, instant int64, gain
 // applyUnknown takes a reading of a post that has no row yet.
 func (p *Pipeline) applyUnknown(a *account, r *reading, out *rows) {
 	_, orphan := a.orphans[r.post]
+	id := strings.Clone(r.post) // or the whole page would be kept with it
 	if r.vals == nil {
-		po := &post{id: r.post, time: a.freeSlot(r.post)}
+		po := &post{id: id, time: a.freeSlot(r.post)}
 		instant := seconds(r.version) + po.slot()
-		a.orphans[r.post] = point{at: max(instant, a.orphans[r.post].at)}
-		out.history = append(out.history, a.historyRow(po, r, instant))
+		a.orphans[id] = point{at: max(instant, a.orphans[id].at)}
+		out.history = append(out.history, a.historyRow(po, r, instant, out))
 		return
 	}
 	pub := r.info.PublishedAt.UnixNano()
-	po := &post{id: r.post, pub: pub, format: string(r.info.Format), state: r.state}
+	po := &post{id: id, pub: pub, format: string(r.info.Format), state: r.state}
 	po.time = seconds(pub) + a.freeSlot(r.post)
 	instant := seconds(r.version) + po.slot()
 	po.newest = instant
@@ -151,9 +146,9 @@ func (p *Pipeline) applyUnknown(a *account, r *reading, out *rows) {
 	} else if from, zero := a.fromZero(pub, instant); zero && dayOf(from, a.plat.zone) < a.from {
 		a.slowFrom(dayOf(from, a.plat.zone))
 	}
-	out.history = append(out.history, a.historyRow(po, r, instant))
+	out.history = append(out.history, a.historyRow(po, r, instant, out))
 	p.advance(a, po, r, instant, !a.slow)
-	out.main = append(out.main, a.postRow(po, r))
+	out.main = append(out.main, a.postRow(po, r, out))
 }
 
 // newFormat touches the covered days that get a row because a post of their format is known now.

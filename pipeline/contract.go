@@ -12,7 +12,8 @@ import (
 type Store interface {
 	// Write upserts rows, in any order; on nil every row is durable. Rows that the store can never hold (too old for
 	// its retention, a field of another type) come back in a *RejectedError, all others are then durable. Any other
-	// error is temporary: the same call may be repeated.
+	// error is temporary: the same call may be repeated. When Write has returned the store holds on to no row's fields:
+	// the pipeline uses their space again.
 	Write(ctx context.Context, rows []jauge.Record) error
 	// Delete removes the rows with exactly these keys (tags and time; fields are ignored). A row that is not there is
 	// no error.
@@ -41,7 +42,8 @@ type Source interface {
 	// Next waits for at least one message and returns what is at hand, at most max, in journal order. Messages that
 	// were never settled come again after a restart, perhaps out of order and more than once.
 	Next(ctx context.Context, max int) ([]Message, error)
-	// Settle archives the messages and then acknowledges them; it returns when both are done. To repeat it is safe.
+	// Settle archives the messages and then acknowledges them; it returns when both are done. To repeat it is safe. The
+	// messages need bear nothing but their tokens any more.
 	Settle(ctx context.Context, msgs []Message) error
 	// Bury puts messages that can not be normalised into the dead-letter stream with the reason; the caller still
 	// settles them. To repeat it is safe: the same message is buried once.

@@ -236,7 +236,7 @@ func (p *Pipeline) put(b *brand, who int32, c cellOf, e entry, basis string, out
 	key := b.keys[who]
 	rec := jauge.Record{
 		Schema: kpiSchema, Time: c.day.Label().UnixNano(),
-		Tags: []string{b.name, string(key.Platform), key.Account, p.kpis[c.kpi].Name, string(windows[c.window])},
+		Tags: append(out.room.list(5), b.name, string(key.Platform), key.Account, p.kpis[c.kpi].Name, string(windows[c.window])),
 	}
 	if !e.has(entryPresent) {
 		if old.has(entryPresent) {
@@ -245,7 +245,7 @@ func (p *Pipeline) put(b *brand, who int32, c cellOf, e entry, basis string, out
 		return true
 	}
 	val := e.num
-	rec.Values = make([]jauge.Value, 0, 8)
+	rec.Values = out.room.fields(len(kpiSchema.Columns))
 	rec.Values = append(rec.Values, jauge.TextValue(kpiCol.day, c.day.String()))
 	if !math.IsNaN(e.den) {
 		val = e.num / e.den

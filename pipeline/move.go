@@ -117,7 +117,7 @@ func (p *Pipeline) rollUpDays(ctx context.Context, name string, first, last jaug
 				}
 			}
 		}
-		var out rows
+		out := rows{room: &room{}}
 		p.rollUp(b, &out)
 		if err := p.writePart(ctx, out.main, out.deletes); err != nil {
 			p.forget()

@@ -32,6 +32,8 @@ type Pipeline struct {
 	buried   func(context.Context) ([]Letter, error)
 	barrier  func(context.Context) error // waits until all that was computed is written
 	unknown  map[string]bool             // wire names logged already
+
+	spare chan rows // space of rows that have been written
 }
 
 type cached struct {
@@ -51,7 +53,7 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	}
 	p := &Pipeline{
 		cfg: cfg, store: deps.Store, dir: deps.Directory, log: deps.Log, platforms: map[jauge.Platform]*platform{},
-		void: map[runKey]bool{}, unknown: map[string]bool{},
+		void: map[runKey]bool{}, unknown: map[string]bool{}, spare: make(chan rows, spareBatches),
 		barrier: func(context.Context) error { return nil },
 	}
 	if p.log == nil {
@@ -133,6 +135,7 @@ func (p *Pipeline) Process(ctx context.Context, msgs []Message) ([]Letter, error
 		return nil, err
 	}
 	p.evict()
+	p.reuse(b)
 	return b.letters, nil
 }
 
@@ -146,7 +149,7 @@ type batch struct {
 
 // compute does everything but the last write.
 func (p *Pipeline) compute(ctx context.Context, msgs []Message) (*batch, error) {
-	b := &batch{pages: map[jauge.Key][]*normal{}}
+	b := &batch{rows: p.newRows(), pages: map[jauge.Key][]*normal{}}
 	for i := range msgs {
 		p.take(ctx, b, &msgs[i])
 	}
@@ -340,7 +343,7 @@ func (p *Pipeline) remake(ctx context.Context, b *batch, accounts []*account) ([
 	if err := p.writeBatch(ctx, b); err != nil {
 		return nil, err
 	}
-	b.rows = rows{deletes: deletes}
+	b.rows = rows{deletes: deletes, room: b.rows.room}
 	for i, a := range accounts {
 		if err := p.restate(ctx, a, &b.rows); err != nil {
 			return nil, err

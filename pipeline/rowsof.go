@@ -42,8 +42,8 @@ func (a *account) counters(vs []jauge.Value, outs []output, r *reading) []jauge.
 }
 
 // historyRow is a post at one reading.
-func (a *account) historyRow(po *post, r *reading, instant int64) jauge.Record {
-	vs := a.room(2 + len(a.plat.historyOut))
+func (a *account) historyRow(po *post, r *reading, instant int64, out *rows) jauge.Record {
+	vs := out.room.fields(2 + len(a.plat.historyOut))
 	vs = append(vs, jauge.TextValue(postHistoryCol.id, po.id), jauge.TextValue(postHistoryCol.state, r.state))
 	if r.vals != nil {
 		vs = a.counters(vs, a.plat.historyOut, r)
@@ -53,33 +53,27 @@ func (a *account) historyRow(po *post, r *reading, instant int64) jauge.Record {
 
 const anyFormat = string(jauge.FormatOther) // history rows have no format: the tags before it are theirs
 
-// room makes room for a row's fields out of a larger piece.
-func (a *account) room(n int) []jauge.Value {
-	if len(a.arena) < n {
-		a.arena = make([]jauge.Value, max(n, 1024))
-	}
-	vs := a.arena[:0:n]
-	a.arena = a.arena[n:]
-	return vs
-}
-
 // postRow is a post with its newest counters. Where the stored row has a number that this one lacks, it replaces it;
 // texts that the stored row has already are left out.
-func (a *account) postRow(po *post, r *reading) jauge.Record {
-	counters := a.counters(a.room(len(a.plat.postOut)), a.plat.postOut, r)
+func (a *account) postRow(po *post, r *reading, out *rows) jauge.Record {
+	a.counted = a.counters(a.counted[:0], a.plat.postOut, r)
+	counters := a.counted
 	rec := jauge.Record{Schema: postSchema, Time: po.time, Tags: a.postTags(po.format), Values: counters}
 	has, texts := a.plat.bears(&rec), textsOf(r.info, r.final, po.carry)
 	rec.Replace = po.has&^has != 0
-	vs := a.room(9 + len(counters))
+	var vs []jauge.Value
 	if rec.Replace || texts != po.texts {
-		vs = a.texts(vs, po, r)
+		vs = a.texts(out.room.fields(postTexts+len(counters)), po, r)
 	} else {
-		vs = append(vs, jauge.IntValue(postCol.observed, r.version), jauge.TextValue(postCol.state, po.state))
+		vs = append(out.room.fields(2+len(counters)), jauge.IntValue(postCol.observed, r.version), jauge.TextValue(postCol.state, po.state))
 	}
 	rec.Values = append(vs, counters...)
 	po.has, po.texts, po.stored = has, texts, po.state
 	return rec
 }
+
+// postTexts is how many fields beside counters a post's row has at most.
+const postTexts = 9
 
 // texts appends what a post's row holds beside counters.
 func (a *account) texts(vs []jauge.Value, po *post, r *reading) []jauge.Value {

@@ -38,6 +38,9 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 	case err != nil:
 		return err
 	}
+	unused := time.AfterFunc(spareUnused, p.dropSpare)
+	defer p.dropSpare()
+	defer unused.Stop()
 	g, ctx := errgroup.WithContext(ctx)
 	work := make(chan *job)
 	g.Go(func() error {
@@ -53,7 +56,15 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 		defer close(written)
 		return pass(ctx, read, written, func(j *job) error {
 			defer fl.done()
-			return p.storePart(ctx, "write what follows from readings", j, j.batch.rows.main, j.batch.rows.deletes)
+			err := p.storePart(ctx, "write what follows from readings", j, j.batch.rows.main, j.batch.rows.deletes)
+			if err == nil {
+				p.reuse(j.batch)
+				for i := range j.msgs { // to settle them takes no more than their tokens
+					j.msgs[i].Page, j.msgs[i].Raw = jauge.Page{}, nil
+				}
+				unused.Reset(spareUnused)
+			}
+			return err
 		})
 	})
 	g.Go(func() error {

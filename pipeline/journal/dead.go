@@ -123,6 +123,21 @@ func letterMessage(l *pipeline.Letter) (*nats.Msg, error) {
 	return m, nil
 }
 
+// cloned copies observations with all that they hold, so that nothing keeps the page that they were read from.
+func cloned(obs []jauge.Observation) []jauge.Observation {
+	out := slices.Clone(obs)
+	for i := range out {
+		o := &out[i]
+		o.ID, o.Values = strings.Clone(o.ID), slices.Clone(o.Values)
+		if o.Post != nil {
+			p := *o.Post
+			p.Permalink, p.Excerpt = strings.Clone(p.Permalink), strings.Clone(p.Excerpt)
+			o.Post = &p
+		}
+	}
+	return out
+}
+
 // oneLine makes a text fit a header: no line breaks, bounded.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
@@ -213,7 +228,7 @@ func readLetter(m *jetstream.RawStreamMsg) (DeadLetter, error) {
 	l.page, _ = strconv.Atoi(m.Header.Get(headerSeq)) // 0 where it is not known
 	// What could not be decoded when it was buried may be readable to a newer version.
 	if p, err := Decode(m.Data); err == nil {
-		p.Observations = slices.Clone(p.Observations[:min(1, len(p.Observations))])
+		p.Observations = cloned(p.Observations[:min(1, len(p.Observations))])
 		l.Page = &p
 	}
 	return l, nil

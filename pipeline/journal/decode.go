@@ -16,12 +16,14 @@ const (
 	trustedObservations = 128
 	trustedTexts        = 32
 	valueSlab           = 256
+	postSlab            = 64
 )
 
 var errTruncated = errors.New("message ends early")
 
 // Decode reads a page from the journal's layout. Keys that it does not know are skipped. It never panics and never
-// takes more memory than a small multiple of the message's length.
+// takes more memory than a small multiple of the message's length. Texts of observations are parts of one: who keeps
+// one of them for long clones it.
 func Decode(b []byte) (jauge.Page, error) {
 	var d decoder
 	if err := d.page(b, true); err != nil {
@@ -44,6 +46,9 @@ type decoder struct {
 	texts  []string
 	shapes [][]int
 	slab   []jauge.WireValue
+	posts  []jauge.Post
+	plain  []byte // what is being read
+	text   string // the same, made when the first long text is read; those texts are parts of it
 }
 
 func (d *decoder) page(b []byte, whole bool) error {
@@ -84,6 +89,7 @@ func (d *decoder) unpack(b []byte, whole bool) error {
 }
 
 func (d *decoder) fields(b []byte, whole bool) error {
+	d.plain = b
 	n, b, err := msgp.ReadMapHeaderBytes(b)
 	if err != nil {
 		return err
@@ -241,7 +247,7 @@ func (d *decoder) observationField(b []byte, key int, o *jauge.Observation) ([]b
 		s, b, err = d.shared(b)
 		o.Object = jauge.Object(s)
 	case obsID:
-		o.ID, b, err = msgp.ReadStringBytes(b)
+		o.ID, b, err = d.part(b)
 	case obsPeriod:
 		s, b, err = d.shared(b)
 		o.Period = jauge.Period(s)
@@ -252,7 +258,7 @@ func (d *decoder) observationField(b []byte, key int, o *jauge.Observation) ([]b
 		flags, b, err = msgp.ReadIntBytes(b)
 		o.Final, o.Paid = flags&flagFinal != 0, flags&flagPaid != 0
 		if flags&flagPost != 0 {
-			post(o).Reply = flags&flagReply != 0
+			d.post(o).Reply = flags&flagReply != 0
 		}
 	case obsPostState:
 		s, b, err = d.shared(b)
@@ -263,27 +269,43 @@ func (d *decoder) observationField(b []byte, key int, o *jauge.Observation) ([]b
 	case obsMovedTo:
 		o.MovedTo, b, err = msgp.ReadStringBytes(b)
 	case obsPublishedAt:
-		post(o).PublishedAt, b, err = readInstant(b)
+		d.post(o).PublishedAt, b, err = readInstant(b)
 	case obsFormat:
 		s, b, err = d.shared(b)
-		post(o).Format = jauge.Format(s)
+		d.post(o).Format = jauge.Format(s)
 	case obsLanguage:
-		post(o).Language, b, err = d.shared(b)
+		d.post(o).Language, b, err = d.shared(b)
 	case obsPermalink:
-		post(o).Permalink, b, err = msgp.ReadStringBytes(b)
+		d.post(o).Permalink, b, err = d.part(b)
 	case obsExcerpt:
-		post(o).Excerpt, b, err = msgp.ReadStringBytes(b)
+		d.post(o).Excerpt, b, err = d.part(b)
 	default:
 		b, err = msgp.Skip(b)
 	}
 	return b, err
 }
 
-func post(o *jauge.Observation) *jauge.Post {
+func (d *decoder) post(o *jauge.Observation) *jauge.Post {
 	if o.Post == nil {
-		o.Post = new(jauge.Post)
+		if len(d.posts) == 0 {
+			d.posts = make([]jauge.Post, min(postSlab, max(1, cap(d.p.Observations)-len(d.p.Observations)+1)))
+		}
+		o.Post, d.posts = &d.posts[0], d.posts[1:]
 	}
 	return o.Post
+}
+
+// part reads a text as a part of one that holds the whole message: a page has hundreds of them.
+func (d *decoder) part(b []byte) (string, []byte, error) {
+	s, b, err := msgp.ReadStringZC(b)
+	if err != nil {
+		return "", b, err
+	}
+	if d.text == "" {
+		d.text = string(d.plain)
+	}
+	end := len(d.plain) - len(b)
+	return d.text[end-len(s) : end], b, nil
 }
 
 func (d *decoder) shared(b []byte) (string, []byte, error) {
