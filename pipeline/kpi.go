@@ -246,7 +246,7 @@ func (p *Pipeline) put(b *brand, who int32, c cellOf, e entry, basis string, out
 	}
 	val := e.num
 	rec.Values = out.room.fields(len(kpiSchema.Columns))
-	rec.Values = append(rec.Values, jauge.TextValue(kpiCol.day, c.day.String()))
+	rec.Values = append(rec.Values, jauge.TextValue(kpiCol.day, p.dayText(c.day)))
 	if !math.IsNaN(e.den) {
 		val = e.num / e.den
 	}
@@ -259,6 +259,22 @@ func (p *Pipeline) put(b *brand, who int32, c cellOf, e entry, basis string, out
 	rec.Replace = old.has(entryPresent) && !math.IsNaN(old.den) && math.IsNaN(e.den)
 	out.main = append(out.main, rec)
 	return true
+}
+
+// daysWritten bounds how many days' texts are kept.
+const daysWritten = 128
+
+// dayText writes a day; the KPIs of a few days make up most rows.
+func (p *Pipeline) dayText(d jauge.Day) string {
+	s, ok := p.days[d]
+	if !ok {
+		if len(p.days) >= daysWritten {
+			clear(p.days)
+		}
+		s = d.String()
+		p.days[d] = s
+	}
+	return s
 }
 
 // ends lists the last days of all windows that touched days enter, up to the running day, ascending.

@@ -58,6 +58,9 @@ func (pl *platform) normalise(pg *jauge.Page, unknown func(wire string)) (*norma
 			if len(arena) < len(pl.atoms) {
 				arena = make([]float64, len(pl.atoms)*(len(pg.Observations)-i))
 			}
+			if n.readings == nil {
+				n.readings = make([]reading, 0, len(pg.Observations)-i)
+			}
 			r, err := pl.reading(o, version, arena[:len(pl.atoms):len(pl.atoms)], unknown)
 			if err != nil {
 				return nil, fmt.Errorf("%w: post %q: %w", errPage, o.ID, err)

@@ -32,6 +32,7 @@ type Pipeline struct {
 	buried   func(context.Context) ([]Letter, error)
 	barrier  func(context.Context) error // waits until all that was computed is written
 	unknown  map[string]bool             // wire names logged already
+	days     map[jauge.Day]string        // as text
 
 	spare chan rows // space of rows that have been written
 }
@@ -53,7 +54,7 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	}
 	p := &Pipeline{
 		cfg: cfg, store: deps.Store, dir: deps.Directory, log: deps.Log, platforms: map[jauge.Platform]*platform{},
-		void: map[runKey]bool{}, unknown: map[string]bool{}, spare: make(chan rows, spareBatches),
+		void: map[runKey]bool{}, unknown: map[string]bool{}, days: map[jauge.Day]string{}, spare: make(chan rows, spareBatches),
 		barrier: func(context.Context) error { return nil },
 	}
 	if p.log == nil {
