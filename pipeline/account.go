@@ -93,11 +93,14 @@ type account struct {
 	rowsFrom int64 // figures from here on are loaded
 	earlier  int64 // a complete reading before runs, 0: none
 
-	cells   map[dayFormat]*cell
-	from    jauge.Day // cells from this day on follow from the readings; earlier ones are as stored
-	baseDay jauge.Day // cells from this day on are in memory
-	borne   []int64   // earliest known instant at which any post bore the atom
-	newest  int64     // newest observed_at
+	cells     map[dayFormat]*cell
+	from      jauge.Day // cells from this day on follow from the readings; earlier ones are as stored
+	baseDay   jauge.Day // cells from this day on are in memory
+	recentKey dayFormat
+	recent    *cell // the cell that was asked for last: the counters of a reading ask for the same
+
+	borne  []int64 // earliest known instant at which any post bore the atom
+	newest int64   // newest observed_at
 
 	figures  map[figureKey]*figure
 	tags     map[string][]string // by format
@@ -224,6 +227,9 @@ func (a *account) fromZero(pub, instant int64) (int64, bool) {
 // cell finds or makes the cell of a day and format.
 func (a *account) cell(d jauge.Day, format string) *cell {
 	k := dayFormat{d, format}
+	if a.recent != nil && a.recentKey == k {
+		return a.recent
+	}
 	c := a.cells[k]
 	if c == nil {
 		c = &cell{sum: make([]float64, len(a.plat.atoms))}
@@ -232,6 +238,7 @@ func (a *account) cell(d jauge.Day, format string) *cell {
 		}
 		a.cells[k] = c
 	}
+	a.recentKey, a.recent = k, c
 	return c
 }
 

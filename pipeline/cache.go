@@ -21,6 +21,7 @@ func (p *Pipeline) trim(a *account) {
 	if from-baseDays < a.baseDay+7 {
 		return
 	}
+	a.recent = nil
 	for k, c := range a.cells {
 		if k.day < from-baseDays {
 			delete(a.cells, k)
