@@ -148,6 +148,11 @@ func (v *Vault) finish(ctx context.Context, p *Provider, e entry) (entry, error)
 	}
 	same := v.sameLogin(e.rec, l.holder)
 	if same == "" {
+		if same, err = v.claimHolder(ctx, e.rec, l.holder); err != nil {
+			return entry{}, err
+		}
+	}
+	if same == e.rec.ID {
 		return v.change(ctx, e.rec.ID, func(r *record) error {
 			r.Pending = false
 			r.learn(p, &l)
@@ -155,7 +160,10 @@ func (v *Vault) finish(ctx context.Context, p *Provider, e entry) (entry, error)
 		})
 	}
 	kept, err := v.change(ctx, same, func(r *record) error {
-		r.reconnect(e.rec)
+		if !r.Pending || e.rec.ID > r.ID { // of two first consents, the newer one counts
+			r.reconnect(e.rec)
+		}
+		r.Pending = false
 		r.learn(p, &l)
 		return nil
 	})

@@ -240,6 +240,7 @@ func (v *Vault) Disconnect(ctx context.Context, grantID string) (revoked bool, e
 			e = now
 		}
 	}
+	v.dropHolder(ctx, e.rec)
 	v.forget(e)
 	return revoked, nil
 }

@@ -31,7 +31,7 @@ const (
 
 // prefixes are all places where the vault keeps something.
 func prefixes() []string {
-	return []string{vaultPrefix, grantPrefix, statePrefix, appPrefix, secretPrefix}
+	return []string{vaultPrefix, grantPrefix, statePrefix, appPrefix, holderPrefix, secretPrefix}
 }
 
 // record is a grant as it is sealed. It is JSON with plain strings: jauge.Secret would mask itself.
