@@ -219,14 +219,16 @@ func (v *Vault) Disconnect(ctx context.Context, grantID string) (revoked bool, e
 	}
 	p := v.providers[e.rec.Provider]
 	var ended string // the access token that was revoked
+	ours := false    // it may have been us who dropped it
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		if p != nil && !e.rec.Static && e.rec.Token.Access != ended {
 			c := v.call(p, grantID, e.rec.Server.server(), "")
 			revoked = v.revoke(ctx, p, c, e.rec.Token.token())
 			ended = e.rec.Token.Access
 		}
-		err := v.dropAt(ctx, grantPrefix+grantID, e.rev)
-		if err == nil {
+		err := v.remove(ctx, grantPrefix+grantID, e.rev)
+		ours = ours || err == nil || !errors.Is(err, errNotThere) && !errors.Is(err, jauge.ErrStale)
+		if err == nil || errors.Is(err, errNotThere) {
 			break
 		}
 		if serr := sleep(ctx, jitter(wait)); serr != nil {
@@ -241,12 +243,12 @@ func (v *Vault) Disconnect(ctx context.Context, grantID string) (revoked bool, e
 		}
 	}
 	v.dropHolder(ctx, e.rec)
-	v.forget(e)
+	v.forget(e, ours)
 	return revoked, nil
 }
 
-// forget drops a grant that is gone from memory, and tells of it.
-func (v *Vault) forget(e entry) {
+// forget drops a grant that is gone from memory, and tells of it unless another one did who ended it at the same instant.
+func (v *Vault) forget(e entry, tell bool) {
 	id := e.rec.ID
 	if now, ok := v.view.get(id); ok {
 		v.view.drop(id, now.rev)
@@ -254,6 +256,9 @@ func (v *Vault) forget(e entry) {
 	v.nonces.forget(id)
 	v.asked.forget(id)
 	v.fences.forget(id)
+	if !tell {
+		return
+	}
 	gone := e.rec.clone()
 	gone.State, gone.Cause, gone.Since = StateRevoked, CauseDisconnected, time.Now().UTC()
 	g := gone.grant(v.providers[e.rec.Provider])

@@ -29,6 +29,7 @@ type plumage struct {
 	renew  func(ctx context.Context, old *oauth.Token, send func() (*oauth.Token, error)) (*oauth.Token, error)
 	expect string
 	down   bool
+	slow   time.Duration // of a revocation
 }
 
 func (d *plumage) Begin(_ context.Context, c *oauth.Call, s *oauth.Start, input string) error {
@@ -72,6 +73,7 @@ func (d *plumage) Revoke(_ context.Context, _ *oauth.Call, t *oauth.Token) error
 	if d.down {
 		return &url.Error{Op: "Post", URL: "https://plume.test/revoke?token=" + t.Access.Reveal(), Err: errors.New("no route")}
 	}
+	time.Sleep(d.slow)
 	d.a.mu.Lock()
 	defer d.a.mu.Unlock()
 	d.a.revokes++

@@ -99,11 +99,23 @@ func (v *Vault) saveSealed(ctx context.Context, key string, sealed []byte, rev u
 
 // dropAt removes a record at a revision; one that is gone is no error.
 func (v *Vault) dropAt(ctx context.Context, key string, rev uint64) error {
+	err := v.remove(ctx, key, rev)
+	if errors.Is(err, errNotThere) {
+		return nil
+	}
+	return err
+}
+
+// remove is dropAt that gives errNotThere for a record that is gone.
+func (v *Vault) remove(ctx context.Context, key string, rev uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	err := v.deps.Store.DropSealed(ctx, key, rev)
-	if err == nil || jauge.ReasonOf(err) == jauge.ReasonNotFound {
+	switch {
+	case err == nil:
 		return nil
+	case jauge.ReasonOf(err) == jauge.ReasonNotFound:
+		return errNotThere
 	}
 	return fmt.Errorf("drop %s: %w", key, err)
 }
