@@ -22,7 +22,7 @@ func readKeyFile(path string) (keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read vault key: %w", err)
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+	if loose(info) {
 		return nil, &jauge.Error{
 			Op: "read vault key", Reason: jauge.ReasonAuth,
 			Err:  fmt.Errorf("%s may be read by others (mode %04o)", path, info.Mode().Perm()),
@@ -38,6 +38,24 @@ func readKeyFile(path string) (keyring, error) {
 		return nil, fmt.Errorf("read vault key from %s: %w", path, err)
 	}
 	return ring, nil
+}
+
+// loose tells whether others may read or change a file.
+func loose(info fs.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0
+}
+
+// tighten takes a key file's rights from others, as a copy of a data directory may have given them, and says so. Where it
+// cannot, reading the file refuses.
+func (v *Vault) tighten(path string) {
+	info, err := os.Stat(path)
+	if err != nil || !loose(info) {
+		return
+	}
+	if err := os.Chmod(path, keyFileMode); err == nil {
+		v.log.Warn("vault key could be read by others, now it cannot; if others use this machine, change it: jauge vault rotate",
+			"file", path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
 }
 
 // writeKeyFile puts keys into a file: durable and whole, or not at all. With fresh it must not be there yet, and

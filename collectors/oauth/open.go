@@ -56,6 +56,7 @@ func (v *Vault) openKeys(ctx context.Context) error {
 			Hint: "make one by \"jauge vault key\" and give the same JAUGE_VAULT_KEY to every replica",
 		}
 	}
+	v.tighten(path)
 	ring, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		ring, err = v.makeKeyFile(ctx, path)
