@@ -15,16 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"jauge.dev/jauge/pipeline/journal"
 )
-
-func init() {
-	// The server forgets the writer of an atomic batch that a full disk cut off; one goroutine for each such event.
-	leaks = append(leaks, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
-}
 
 // smallDisk mounts a disk of its own in memory; it needs the rights to mount.
 func smallDisk(t *testing.T, size string) string {
