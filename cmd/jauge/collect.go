@@ -127,7 +127,7 @@ func (c *cli) collect(cmd *cobra.Command, req collectRequest, verb string) error
 	if err := errors.Join(checkFormat(format, formatTable, formatJSON, formatCSV), c.knownPlatform(req.Platform)); err != nil {
 		return err
 	}
-	cfg, err := c.load(cmd, wholeConfig)
+	cfg, err := c.load(cmd, settingsOnly) // accounts may all be connected ones
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,9 @@ func (c *cli) collect(cmd *cobra.Command, req collectRequest, verb string) error
 	bar.total = countAccounts(cfg, req)
 	accounts, err := opCollect.perform(cmd, c, cfg, req, bar.tell)
 	bar.clear()
+	if errors.Is(err, schedule.ErrNoAccounts) {
+		return &usageError{err.Error()}
+	}
 	if len(accounts) > 0 || err == nil {
 		if perr := c.printCollected(format, accounts); perr != nil {
 			return errors.Join(err, perr)

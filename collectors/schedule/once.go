@@ -17,6 +17,9 @@ import (
 	"jauge.dev/jauge/collectors"
 )
 
+// ErrNoAccounts says that there is nothing to read: no account is listed, and none is connected.
+var ErrNoAccounts = errors.New("there is no account to read: list one under brands in the configuration, or connect one (jauge connect)")
+
 // Filter chooses accounts; the zero value takes all that config lists.
 type Filter struct {
 	Platform jauge.Platform
@@ -143,7 +146,7 @@ func (s *Scheduler) choose(ctx context.Context, f Filter) (map[jauge.Platform]*q
 		return nil, fmt.Errorf("no account in the configuration matches %s: see jauge accounts", f)
 	}
 	if len(queues) == 0 {
-		return nil, errors.New("the configuration lists no account: add one under brands")
+		return nil, ErrNoAccounts
 	}
 	return queues, nil
 }
