@@ -395,7 +395,7 @@ func (n *bluesky) settle(t *testing.T) {
 		began := time.Now()
 		poll(t, time.Minute, "the AppView to answer", func() (bool, string) {
 			diff = n.behind()
-			return diff == "" || time.Since(began) > 20*time.Second, diff
+			return diff == "" || time.Since(began) > 45*time.Second, diff
 		})
 		if diff == "" {
 			return
@@ -412,6 +412,7 @@ func (n *bluesky) shake() {
 	made := n.actors
 	shaker := n.join("shaker")
 	n.actors = made
+	defer n.indexed(shaker)
 	for _, p := range n.posts {
 		if p.deleted {
 			continue
@@ -432,6 +433,20 @@ func (n *bluesky) shake() {
 		n.remove(shaker, n.record(shaker, "app.bsky.graph.follow", object{"subject": a.did}).URI)
 		n.remove(a, n.record(a, "app.bsky.feed.post", object{"text": "gone at once"}).URI)
 	}
+}
+
+// indexed waits until the AppView has indexed all that an account did: it takes an account's events in their order. Its
+// counters follow a moment later.
+func (n *bluesky) indexed(a *actor) {
+	n.t.Helper()
+	last := n.record(a, "app.bsky.feed.post", object{"text": "that was all"})
+	poll(n.t, time.Minute, "the AppView to have indexed "+a.handle, func() (bool, string) {
+		var answer struct{ Posts []struct{ URI string } }
+		err := n.see("app.bsky.feed.getPosts", url.Values{"uris": {last.URI}}, &answer)
+		return err == nil && len(answer.Posts) == 1, fmt.Sprint(err)
+	})
+	quiet := time.Now()
+	poll(n.t, time.Minute, "the counters to follow", func() (bool, string) { return time.Since(quiet) > 5*time.Second, "" })
 }
 
 // behind says what the AppView shows other than it is.
